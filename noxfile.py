@@ -135,11 +135,15 @@ def core(session: nox.Session) -> None:
 
 
 @nox.session(requires=["build"])
-@nox.parametrize("name", PLUGINS)
-def plugins(session: nox.Session, name: str) -> None:
-    """Each plugin alone, on its wheel and that of the core."""
-    install_wheels(session, "beluga_llm", f"beluga_llm_{name}", extras="[testing]")
-    session.run("pytest", WORKERS, f"plugins/{name}/tests", *session.posargs)
+def plugins(session: nox.Session) -> None:
+    """Each plugin alone, on its wheel and that of the core; names after `--` choose some."""
+    install_wheels(session, "beluga_llm", extras="[testing]")
+    for name in session.posargs or PLUGINS:
+        others = [f"beluga-llm-{other}" for other in PLUGINS]
+        session.run("python", "-m", "pip", "uninstall", "-q", "-y", *others)
+        wheel = next(DIST.glob(f"beluga_llm_{name}-*.whl"))
+        session.install(f"{wheel}[all]")
+        session.run("pytest", WORKERS, f"plugins/{name}/tests")
 
 
 @nox.session

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import beluga_llm
-from beluga_llm._http_model import USER_AGENT
+from beluga_llm._http_seal import USER_AGENT
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "beluga_llm"

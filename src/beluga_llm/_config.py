@@ -172,9 +172,11 @@ class ProviderConfig:
         given = {name: value for name, value in values.items() if value is not None}
         changes = {name: given.pop(name) for name in list(given) if name in FIELD_NAMES}
         options = changes.get("options", {})
+        from_file = base.from_file - set(changes) - set(given)
         if isinstance(options, Mapping):
             changes["options"] = {**base.options, **options, **given}
-        return evolve(base, **changes, from_file=base.from_file - set(changes))
+            from_file -= set(options)
+        return evolve(base, **changes, from_file=from_file)
 
     @classmethod
     def from_env(cls, provider: str, prefix: str) -> ProviderConfig:

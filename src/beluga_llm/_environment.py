@@ -79,6 +79,8 @@ def load_config(path: str | os.PathLike[str]) -> ProviderConfig:
         if values["api_key"] != key:
             given.discard("api_key")
     values["timeout"] = time_limits(values.get("timeout"))
+    if isinstance(options := values.get("options"), Mapping):
+        given |= set(options)
     return evolve(ProviderConfig.of(**values), from_file=frozenset(given))
 
 

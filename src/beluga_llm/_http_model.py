@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import contextlib
 import warnings
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
 
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._chunks import StreamChunk
-from beluga_llm._config import ProviderConfig, Secret
+from beluga_llm._config import ProviderConfig
 from beluga_llm._errors import (
-    AuthenticationError,
     BelugaError,
     ConnectionFailedError,
     DroppedContentWarning,
+    MalformedResponseError,
     UnsupportedContentError,
     UnsupportedOptionError,
     UnsupportedOptionWarning,
 )
-from beluga_llm._frozen import EMPTY
-from beluga_llm._http.dialect import Dialect, Note
+from beluga_llm._http.dialect import Dialect, HttpRequest, Note
 from beluga_llm._http.limits import LINGER, ReadLimits
-from beluga_llm._http.outgoing import BaseUrl, body_of, merged_headers, secret_values
 from beluga_llm._http.reader import AnswerReader
 from beluga_llm._http.transport import AiohttpTransport
 from beluga_llm._http.wire import Response, Signer, Transport, WireRequest
+from beluga_llm._http_seal import Sealer
+from beluga_llm._json import JsonError
 from beluga_llm._model import ChatModel
 from beluga_llm._option_types import Timeouts
+from beluga_llm._options import GenerateOptions
 from beluga_llm._redaction import Secrets, redact, redact_bytes
-from beluga_llm._request import ChatRequest
-from beluga_llm._validate import check_tool_names
-from beluga_llm._version import __version__
+from beluga_llm._request import ChatRequest, RunningCall
+from beluga_llm._validate import (
+    MessageInput,
+    ToolInput,
+    check_tool_names,
+    ensure_messages,
+    join_tools,
+)
 
-USER_AGENT = f"beluga-llm/{__version__}"
-_SHORT_KEY = 4
-"""Keys shorter than this are no secrets, and too common to be blotted out."""
+if TYPE_CHECKING:
+    from beluga_llm._tokens import TokenCount
+
+COUNT = "tokens.count"
 
 
 class HttpModel(ChatModel):
@@ -59,14 +66,8 @@ class HttpModel(ChatModel):
         super().__init__(config)
         self.provider = config.provider or dialect.provider
         self.dialect = dialect
-        self._signer = signer
-        self._base = BaseUrl.of(config.base_url)
-        self._secrets = Secrets(
-            self._base.secrets
-            | BaseUrl.of(config.proxy).secrets
-            | secret_values(config.headers, config.query)
-        )
-        self._server = self._base.host
+        self._sealer = Sealer(config, self.provider, dialect.auth, signer)
+        self._server = self._sealer.base.host
         self._timeouts = Timeouts.of(config.timeout)
         self._told: set[tuple[str, str, str]] = set()
         self._transport: Transport = config.transport or AiohttpTransport(
@@ -95,9 +96,13 @@ class HttpModel(ChatModel):
     async def _stream(self, request: ChatRequest) -> AsyncGenerator[StreamChunk, None]:
         time = asyncio.get_running_loop().time
         limits = self._limits(request, time())
-        wire, secrets = await self._wire_in_time(request, limits)
+        encoded = self.dialect.encode(request)
+        self._tell(encoded.notes, request.options.model or self.model_id)
+        wire, secrets = await self._wire(
+            encoded, request.options, limits, streaming=request.streaming
+        )
         try:
-            response = await self._send(request, wire, limits)
+            response = await self._send(wire, limits, request.call)
             try:
                 reader = await self._reader(request, response, limits, secrets)
                 while True:
@@ -122,71 +127,69 @@ class HttpModel(ChatModel):
             redact(error, secrets)
             raise
 
+    async def count_tokens(
+        self, messages: MessageInput, tools: Iterable[ToolInput] = ()
+    ) -> TokenCount:
+        """How many tokens a conversation has: exact where the provider counts, else estimated."""
+        request = ChatRequest(
+            ensure_messages(messages),
+            msgspec.structs.replace(self._options, model=self._options.model or self.model_id),
+            join_tools(self._tools, tools, win=True),
+        )
+        encoded = self.dialect.count_request(request) if request.messages else None
+        if encoded is None:
+            return await super().count_tokens(messages, tools)
+        from beluga_llm._tokens import TokenCount
+
+        self._tell(encoded.notes, request.options.model or self.model_id)
+        try:
+            body = await self._exchange(encoded, request)
+            return TokenCount(self.dialect.counted(body), exact=True)
+        except JsonError as error:
+            text = f"undecodable count: {error}"
+            raise MalformedResponseError(text, provider=self.provider, op=COUNT) from None
+        except BelugaError as error:
+            error.op = error.op or COUNT
+            raise
+
+    async def _exchange(self, encoded: HttpRequest, request: ChatRequest) -> bytes:
+        """The whole body of the answer to a small request beside the chat."""
+        limits = self._limits(request, asyncio.get_running_loop().time())
+        wire, secrets = await self._wire(encoded, request.options, limits, streaming=False)
+        try:
+            response = await self._send(wire, limits)
+            try:
+                if not 200 <= response.status < 300:
+                    headers = {**response.headers, ":authority": self._server}
+                    raise await self._error(response, headers, limits, secrets)
+                body = bytearray()
+                await _read_all(response, limits, body)
+                return bytes(body)
+            finally:
+                response.close()
+        except BelugaError as error:
+            redact(error, secrets)
+            raise
+
     # --- the request -------------------------------------------------------------------------
 
-    async def _wire_in_time(
-        self, request: ChatRequest, limits: ReadLimits
+    async def _wire(
+        self, encoded: HttpRequest, options: GenerateOptions, limits: ReadLimits, *, streaming: bool
     ) -> tuple[WireRequest, Secrets]:
-        """`_wire`, within the call's time where credentials may have to be waited for."""
-        waits = self._signer is not None or callable(self._config.api_key)
-        if limits.deadline is None or not waits:
-            return await self._wire(request)
+        """The complete request, within the call's time where credentials may have to be awaited."""
+        made = self._sealer.seal(
+            encoded, options, connect=self._limits_of(options).connect, streaming=streaming
+        )
+        if limits.deadline is None or not self._sealer.waits:
+            return await made
         scope = asyncio.timeout_at(limits.deadline)
         try:
             async with scope:
-                return await self._wire(request)
+                return await made
         except TimeoutError:
             if scope.expired():
                 limits.check_total(limits.deadline)
             raise  # the credentials' own
-
-    async def _wire(self, request: ChatRequest) -> tuple[WireRequest, Secrets]:
-        """The request as it is sent, and what of it must not be shown."""
-        config, options, base = self._config, request.options, self._base
-        encoded = self.dialect.encode(request)
-        self._tell(encoded.notes, options.model or self.model_id)
-        key = await self._key()
-        wire = WireRequest(
-            method=encoded.method,
-            url=base.url(encoded.path, encoded.query, config.query, options.extra_query),
-            headers=merged_headers(
-                {
-                    "Accept": "text/event-stream" if request.streaming else "application/json",
-                    "Content-Type": "application/json",
-                    "User-Agent": USER_AGENT,
-                },
-                encoded.headers,
-                base.authorization,
-                self.dialect.auth(key) if key else EMPTY,
-                config.headers,
-                options.extra_headers,
-            ),
-            body=body_of(encoded.json, options.extra_body),
-            connect=self._limits_of(request).connect,
-            streaming=request.streaming,
-        )
-        secrets = self._secrets | secret_values(options.extra_headers, options.extra_query)
-        if key and len(key) >= _SHORT_KEY:
-            secrets |= {key}
-        if self._signer is not None:
-            unsigned, wire = wire, await self._signer.sign(wire)
-            secrets |= _signatures(unsigned, wire)
-        return wire, Secrets(secrets - {self.provider, options.model or ""})
-
-    async def _key(self) -> str | None:
-        source = self._config.api_key
-        if source is None or isinstance(source, Secret):
-            return source.reveal() if source else None
-        given = source()
-        key = await given if inspect.isawaitable(given) else given
-        if not isinstance(key, str):
-            text = f"the api_key callable must give a str, got {type(key).__name__}"
-            raise AuthenticationError(text, provider=self.provider)
-        key = (key.reveal() if isinstance(key, Secret) else key).strip()
-        if any(sign in key for sign in "\r\n\0"):
-            text = "the api_key callable gave a key with a line break"
-            raise AuthenticationError(text, provider=self.provider)
-        return key
 
     def _tell(self, notes: tuple[Note, ...], model: str) -> None:
         """Applies the configuration's rules to what the dialect left out."""
@@ -208,8 +211,8 @@ class HttpModel(ChatModel):
 
     # --- the answer --------------------------------------------------------------------------
 
-    def _limits_of(self, request: ChatRequest) -> Timeouts:
-        timeout = request.options.timeout
+    def _limits_of(self, options: GenerateOptions) -> Timeouts:
+        timeout = options.timeout
         if timeout is None:
             return self._timeouts
         if isinstance(timeout, Timeouts):
@@ -217,14 +220,15 @@ class HttpModel(ChatModel):
         return attrs.evolve(self._timeouts, total=timeout)
 
     def _limits(self, request: ChatRequest, now: float) -> ReadLimits:
-        limits = self._limits_of(request)
+        limits = self._limits_of(request.options)
         deadline = None if request.call is None else request.call.deadline
         if limits.total is not None:
             deadline = min(now + limits.total, deadline or now + limits.total)
         return ReadLimits(limits, streaming=request.streaming, began=now, deadline=deadline)
 
-    async def _send(self, request: ChatRequest, wire: WireRequest, limits: ReadLimits) -> Response:
-        call = request.call
+    async def _send(
+        self, wire: WireRequest, limits: ReadLimits, call: RunningCall | None = None
+    ) -> Response:
         try:
             response = await self._transport.request(
                 wire, until=limits.until(asyncio.get_running_loop().time())
@@ -244,7 +248,7 @@ class HttpModel(ChatModel):
         limits: ReadLimits,
         secrets: Secrets,
     ) -> AnswerReader:
-        headers = {**response.headers, ":authority": self._base.host}
+        headers = {**response.headers, ":authority": self._server}
         if not 200 <= response.status < 300:
             raise await self._error(response, headers, limits, secrets)
         return AnswerReader(
@@ -265,15 +269,22 @@ class HttpModel(ChatModel):
     ) -> BelugaError:
         import time
 
-        body = b""
-        loop = asyncio.get_running_loop()
-        try:
-            while data := await response.read(limits.until(loop.time())):
-                body += data
-        except (ConnectionFailedError, TimeoutError):
-            pass  # the status says enough
-        body = redact_bytes(body, secrets)
-        return self.dialect.error(response.status, headers, body, now=time.time())
+        body = bytearray()
+        with contextlib.suppress(ConnectionFailedError, TimeoutError):  # the status says enough
+            await _read_all(response, limits, body)
+        shown = redact_bytes(bytes(body), secrets)
+        return self.dialect.error(response.status, headers, shown, now=time.time())
+
+
+async def _read_all(response: Response, limits: ReadLimits, body: bytearray) -> None:
+    time = asyncio.get_running_loop().time
+    try:
+        while data := await response.read(limits.until(time())):
+            body += data
+    except BelugaError:
+        raise
+    except TimeoutError:
+        raise limits.expired() from None
 
 
 async def _next(
@@ -290,12 +301,3 @@ async def _next(
         if reader.ended:  # all was said; the server only keeps the connection open
             return b"", None
         raise limits.expired() from None
-
-
-def _signatures(unsigned: WireRequest, signed: WireRequest) -> set[str]:
-    """What a signer put into the headers and the query."""
-    before, after = (
-        secret_values(request.headers, dict(parse_qsl(urlsplit(request.url).query)))
-        for request in (unsigned, signed)
-    )
-    return after - before

@@ -11,6 +11,7 @@ variables.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
@@ -28,6 +29,7 @@ from beluga_llm._environment import variable
 from beluga_llm._errors import AuthenticationError, ConfigError
 from beluga_llm._frozen import EMPTY, freeze_mapping
 from beluga_llm._http.dialect import Dialect
+from beluga_llm._http.wire import Signer
 from beluga_llm._http_model import HttpModel
 
 
@@ -39,11 +41,16 @@ class ProviderSpec:
         name: the entry name, which models and errors report, under aliases too.
         dialect: makes the wire format for a prepared configuration.
         env: variables that may hold the key, in order.
-        base_url: the API's usual address with its version path; None: must be given.
+        base_url: the API's usual address with its version path, in which `{name}` stands for an
+            option (of one that is an address itself, only host and path are taken); or a function
+            of the configuration; None: must be given.
         base_url_env: the variable for it; None is `<NAME>_BASE_URL`.
         default_model: the model when none is given; None: must be given.
         key_required: False: without a key no Authorization header is sent.
         options: what may stand in `config.options`: a type, or a tuple of allowed words, for each.
+        option_env: option to the variables that may hold it, in order.
+        required_options: options that must be given; those in `base_url` need not be named.
+        signer: makes the credentials that are more than a key; None for none.
         env_headers: variable to the header that it fills; `headers=` goes before.
         chat_example: a model id to show in documentation.
         local: the default address is a server on this machine.
@@ -53,11 +60,14 @@ class ProviderSpec:
     name: str
     dialect: Callable[[ProviderConfig], Dialect]
     env: tuple[str, ...] = ()
-    base_url: str | None = None
+    base_url: str | Callable[[ProviderConfig], str | None] | None = None
     base_url_env: str | None = None
     default_model: str | None = None
     key_required: bool = True
     options: Mapping[str, OptionKind] = field(default=EMPTY, converter=freeze_mapping)
+    option_env: Mapping[str, tuple[str, ...]] = field(default=EMPTY, converter=freeze_mapping)
+    required_options: tuple[str, ...] = ()
+    signer: Callable[[ProviderConfig], Signer | None] | None = None
     env_headers: Mapping[str, str] = field(default=EMPTY, converter=freeze_mapping)
     chat_example: str | None = None
     local: bool = False
@@ -79,10 +89,13 @@ class ProviderSpec:
             provider=self.name,
             model=self._model(config),
             api_key=self._key(config),
-            base_url=self._base_url(config),
+            options=self._options(config),
         )
+        missing, wrong = list(self._missing(found)), list(config_problems(found, self.options))
+        sound = not missing and not wrong
+        found = evolve(found, base_url=self._base_url(found, sound=sound))
         facts: dict[str, Any] = {"provider": self.name, "op": f"{self.name}.new"}
-        if problems := list(self._problems(found)):
+        if problems := [*missing, *self._url_problems(found, sound=sound), *wrong]:
             raise ConfigError.of(problems, **facts)
         if found.api_key is None and self.key_required:
             variables = f"set {' or '.join(self.env)} or " if self.env else ""
@@ -111,20 +124,50 @@ class ProviderSpec:
         values = (variable(name) for name in self.env)
         return next((Secret(value) for value in values if value), given)
 
-    def _base_url(self, config: ProviderConfig) -> Any:
+    def _options(self, config: ProviderConfig) -> Any:
+        """The options, with those that only the environment gives."""
+        given = config.options
+        if not isinstance(given, Mapping):
+            return given
+        found = dict(given)
+        for name, names in self.option_env.items():
+            if _is_blank(given.get(name)) or name in config.from_file:
+                value = next(filter(None, map(variable, names)), None)
+                found[name] = value or given.get(name)
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _base_url(self, config: ProviderConfig, *, sound: bool) -> Any:
+        """The address that was given, else the usual one, which may hang on sound options."""
+        found, usual = self._given_url(config), self.base_url
+        if found is None and sound:
+            found = usual(config) if callable(usual) else _filled(usual, config.options)
+        return found.strip().rstrip("/") if isinstance(found, str) else found
+
+    def _given_url(self, config: ProviderConfig) -> Any:
         given = None if _is_blank(config.base_url) else config.base_url
         if given is None or "base_url" in config.from_file:
-            given = variable(self.base_url_variable) or given or self.base_url
-        return given.strip().rstrip("/") if isinstance(given, str) else given
+            given = variable(self.base_url_variable) or given
+        return given
 
-    def _problems(self, config: ProviderConfig) -> Iterator[str]:
+    def _url_problems(self, config: ProviderConfig, *, sound: bool) -> Iterator[str]:
+        if config.base_url is not None:
+            yield from url_problems("base_url", config.base_url)
+        elif sound or self.base_url is None:
+            yield f"base_url is required: set {self.base_url_variable} or pass base_url="
+
+    def _missing(self, config: ProviderConfig) -> Iterator[str]:
+        """What must be given and was not: the model, and options, also those in the base URL."""
         if config.model is None:
             yield "model is required"
-        if config.base_url is None:
-            yield f"base_url is required: set {self.base_url_variable} or pass base_url="
-        else:
-            yield from url_problems("base_url", config.base_url)
-        yield from config_problems(config, self.options)
+        names = dict.fromkeys(self.required_options)
+        if isinstance(self.base_url, str) and self._given_url(config) is None:
+            names.update(dict.fromkeys(_PLACE.findall(self.base_url)))
+        given = config.options if isinstance(config.options, Mapping) else EMPTY
+        for name in names:
+            if _is_blank(given.get(name)):
+                variables = " or ".join(self.option_env.get(name, ()))
+                set_it = f"set {variables} or " if variables else ""
+                yield f"{name} is required: {set_it}pass {name}="
 
     def _headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
         named = {name.lower() for name in given}
@@ -155,12 +198,26 @@ class ProviderModel(HttpModel):
     ) -> None:
         spec = spec or type(self).spec
         prepared = spec.prepare(ProviderConfig.of(config, **fields))
-        super().__init__(spec.dialect(prepared), prepared)
+        signer = None if spec.signer is None else spec.signer(prepared)
+        super().__init__(spec.dialect(prepared), prepared, signer=signer)
 
     @classmethod
     def from_config(cls, config: ProviderConfig) -> Self:
         """A model of this configuration; what the registry calls."""
         return cls(config)
+
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_SCHEME = re.compile(r"^\w+://")
+
+
+def _filled(url: str | None, options: Mapping[str, Any]) -> str | None:
+    """An address with options in its places; of one that is an address, without its scheme."""
+
+    def value(place: re.Match[str]) -> str:
+        return _SCHEME.sub("", str(options[place[1]]).strip().rstrip("/"))
+
+    return None if url is None else _PLACE.sub(value, url)
 
 
 def _is_blank(value: Any) -> bool:

@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from beluga_llm._provider import ProviderSpec as ProviderSpec
     from beluga_llm._request import ChatRequest as ChatRequest
     from beluga_llm._request import RequestInfo as RequestInfo
+    from beluga_llm._signers.tokens import Token as Token
+    from beluga_llm._signers.tokens import TokenSigner as TokenSigner
 
 _WHERE = {
     "_capabilities": ("Capabilities",),
@@ -86,6 +88,7 @@ _WHERE = {
     "_json": ("JsonError", "dumps", "dumps_text", "loads", "typed"),
     "_provider": ("ProviderModel", "ProviderSpec"),
     "_request": ("ChatRequest", "RequestInfo"),
+    "_signers.tokens": ("Token", "TokenSigner"),
 }  # fmt: skip
 
 __all__, __getattr__, __dir__ = _lazy.lazy_face(__name__, _WHERE)

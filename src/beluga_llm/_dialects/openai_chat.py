@@ -64,7 +64,7 @@ class OpenAIChatDialect(Dialect):
 
     def encode(self, request: ChatRequest) -> HttpRequest:
         """The request; what the server cannot take is in its notes."""
-        notes = Notes(self.provider)
+        notes = Notes(self.provider, self.family)
         encoder = MessageEncoder(self.quirks, notes, self.tool_call_id)
         body: dict[str, Any] = {
             "model": request.options.model,

@@ -64,7 +64,7 @@ class OpenAIResponsesDialect(Dialect):
 
     def encode(self, request: ChatRequest) -> HttpRequest:
         """The request; what the API cannot take is in its notes."""
-        notes = Notes(self.provider)
+        notes = Notes(self.provider, self.family)
         options = request.options
         reasons = self.capabilities(options.model or "").reasoning is not False
         theirs = provider_options(request, self.provider)

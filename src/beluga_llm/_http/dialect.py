@@ -22,6 +22,7 @@ from beluga_llm._errors import BelugaError
 from beluga_llm._frozen import EMPTY
 from beluga_llm._http.framing import SSE, WholeBody
 from beluga_llm._ids import new_call_id
+from beluga_llm._json import JsonError
 from beluga_llm._request import ChatRequest
 
 Frame: TypeAlias = tuple[str, bytes]
@@ -116,6 +117,8 @@ class Dialect(ABC):
 
     Attributes:
         provider: the entry name, for errors and opaque data.
+        family: other providers whose opaque data (signatures, encrypted reasoning) it takes too,
+            as the same models are served there.
         terminal: "optional" declares that the provider gives no terminal evidence: the end of the
             bytes is then a normal end.
         tool_names: what a tool may be called.
@@ -123,6 +126,7 @@ class Dialect(ABC):
     """
 
     provider: str = ""
+    family: tuple[str, ...] = ()
     terminal: Literal["required", "optional"] = "required"
     tool_names: re.Pattern[str] = re.compile(r"[A-Za-z0-9_-]{1,64}")
     tool_names_rule: str = "use 1 to 64 letters, digits, underscores or hyphens"
@@ -154,6 +158,18 @@ class Dialect(ABC):
             body: the raw body, or the frame.
             now: unix seconds, for dates where the answer has no `Date` header.
         """
+
+    def count_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The request that has the provider count tokens; None where it cannot."""
+        return None
+
+    def counted(self, body: bytes) -> int:
+        """The number in the answer to a count request.
+
+        Raises:
+            JsonError: there is none.
+        """
+        raise JsonError(f"{self.provider} counts no tokens")
 
     def framing(self, request: ChatRequest) -> Framing:
         """How the bytes of the answer are cut: server-sent events, or one whole body."""

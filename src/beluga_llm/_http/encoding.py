@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from beluga_llm._http.dialect import Note
@@ -16,10 +16,16 @@ from beluga_llm._tool_types import ToolCall
 
 
 class Notes:
-    """Collects what an encoder leaves out; `HttpRequest.notes` takes `tuple(notes)`."""
+    """Collects what an encoder leaves out; `HttpRequest.notes` takes `tuple(notes)`.
 
-    def __init__(self, provider: str) -> None:
+    Args:
+        provider: the provider that the request goes to.
+        family: others whose opaque data it takes too.
+    """
+
+    def __init__(self, provider: str, family: Iterable[str] = ()) -> None:
         self.provider = provider
+        self._own = frozenset((provider, *family))
         self._notes: dict[tuple[str, str], Note] = {}
 
     def __iter__(self) -> Any:
@@ -37,7 +43,7 @@ class Notes:
     def foreign(self, value: TextPart | ThinkingPart | ToolCall) -> bool:
         """Whether a value carries another provider's opaque data, which is noted."""
         opaque = value.signature or getattr(value, "redacted_data", None)
-        if not opaque or value.provider in (None, self.provider):
+        if not opaque or value.provider is None or value.provider in self._own:
             return False
         why = f"reasoning signed by {value.provider!r} is not sent to {self.provider!r}"
         self._add(Note("signature", value.provider or "", why))

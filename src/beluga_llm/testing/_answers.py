@@ -29,19 +29,26 @@ from beluga_llm._usage import Usage
 from beluga_llm.testing._pieces import in_pieces, in_wire_order, words
 from beluga_llm.testing._reply import Reply, Script, Seen
 from beluga_llm.testing._sender import Payload
-from beluga_llm.testing._wire import Encoder, Facts, Failure, Wire
+from beluga_llm.testing._wire import EVENTS, Encoder, Facts, Failure, Wire
 from beluga_llm.testing._wire_chat import ChatWire
 from beluga_llm.testing._wire_messages import MessagesWire
 from beluga_llm.testing._wire_responses import ResponsesWire
 
-EVENTS = "text/event-stream; charset=utf-8"
 JSON = "application/json"
-_WIRES: tuple[Wire, ...] = (ChatWire(), ResponsesWire(), MessagesWire())
+WIRES: Mapping[str, Wire] = {
+    wire.name: wire
+    for wire in (
+        ChatWire(),
+        ResponsesWire(),
+        MessagesWire(),
+    )
+}
+"""All wire formats, by their names."""
 
 
 def wire_of(path: str) -> Wire | None:
     """The wire format of a path, None where it is no endpoint of a model."""
-    return next((wire for wire in _WIRES if path.rstrip("/").endswith(wire.path)), None)
+    return next((wire for wire in WIRES.values() if wire.matches(path.rstrip("/"))), None)
 
 
 async def payload_of(reply: Reply, seen: Seen, number: int) -> Payload:
@@ -51,18 +58,19 @@ async def payload_of(reply: Reply, seen: Seen, number: int) -> Payload:
     wire = wire_of(seen.path)
     failure = _failure(reply)
     if wire is None and failure is not None:
-        wire = _WIRES[2] if "anthropic-version" in seen.headers else _WIRES[0]
+        wire = WIRES["messages" if "anthropic-version" in seen.headers else "chat"]
     if wire is None:
         return explain(404, f"fake server: no wire format has the path {seen.path}")
     if failure is not None and (reply.error_after is None or not seen.streaming):
         return refusal(wire, failure, number, seen, said_in_status=_in_status(reply))
-    facts = Facts(number=number, request=seen.json if isinstance(seen.json, dict) else {})
+    body = seen.json if isinstance(seen.json, dict) else {}
+    facts = Facts(number=number, request=wire.asked(seen.path.rstrip("/"), body))
     if isinstance(reply.answer, ChatModel):
         payload = await _of_model(reply.answer, wire, facts, reply, seen)
     else:
         payload = _of_script(reply.answer, wire, facts, reply, seen)
     payload.status = payload.status if payload.status >= 400 else reply.status
-    payload.headers.setdefault(*_request_id(wire, number))
+    payload.headers.setdefault(wire.request_id, _request_id(number))
     return payload
 
 
@@ -82,19 +90,18 @@ def refusal(
 ) -> Payload:
     """An error, in the status or else inside a good answer."""
     if not said_in_status and seen.streaming:
-        return Payload(_listed(wire.encoder(Facts(number=number)).error(failure)), EVENTS)
+        return Payload(_listed(wire.encoder(Facts(number=number)).error(failure)), wire.stream_type)
     status = wire.said(failure).status if said_in_status else 200
-    name, request_id = _request_id(wire, number)
+    request_id = _request_id(number)
     payload = json_payload(wire.error_body(failure, request_id), status=status)
-    payload.headers[name] = request_id
+    payload.headers.update({wire.request_id: request_id, **wire.error_headers(failure)})
     if failure.retry_after is not None:
         payload.headers["retry-after"] = f"{failure.retry_after:g}"
     return payload
 
 
-def _request_id(wire: Wire, number: int) -> tuple[str, str]:
-    name = "request-id" if wire.name == "messages" else "x-request-id"
-    return name, f"req_{number:024x}"
+def _request_id(number: int) -> str:
+    return f"req_{number:024x}"
 
 
 def _in_status(reply: Reply) -> bool:
@@ -212,12 +219,12 @@ async def _of_model(
 
 def _acted_out(error: BelugaError, wire: Wire, facts: Facts, seen: Seen) -> Payload | None:
     """An answer that makes a client raise such an error, where no server could tell of it."""
-    if isinstance(error, EmptyResponseError) and wire.name == "chat":
-        return json_payload({"choices": []})
+    if isinstance(error, EmptyResponseError) and wire.empty is not None:
+        return json_payload(wire.empty)
     if isinstance(error, MalformedResponseError):
         return Payload(_one(error.message.encode()), JSON)
     if isinstance(error, StreamInterruptedError) and seen.streaming:
-        return Payload(_listed(wire.encoder(facts).begin()), EVENTS)
+        return Payload(_listed(wire.encoder(facts).begin()), wire.stream_type)
     return None
 
 
@@ -242,7 +249,7 @@ def _stream(
 ) -> Payload:
     encoder = wire.encoder(facts)
     events = _shaped(_events(encoder, chunks, reply), encoder, wire, reply)
-    return Payload(events, reply.content_type or EVENTS, source=source)
+    return Payload(events, reply.content_type or wire.stream_type, source=source)
 
 
 async def _events(
@@ -270,7 +277,7 @@ async def _shaped(
     events: AsyncGenerator[bytes, None], encoder: Encoder, wire: Wire, reply: Reply
 ) -> AsyncGenerator[bytes, None]:
     """The events with pings and comments before each, and with the error in the middle."""
-    before = wire.ping * reply.pings + b": fake\n\n" * reply.comments
+    before = wire.ping * reply.pings + wire.comment * reply.comments
     failure = _failure(reply)
     count = 0
     try:

@@ -17,6 +17,7 @@ from beluga_llm._model import ChatModel
 Script: TypeAlias = str | AIMessage | Sequence[StreamChunk]
 Answer: TypeAlias = Script | ChatModel
 Fault: TypeAlias = Literal["cut", "truncate", "reset", "stall"]
+_KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 _FAULTS: tuple[Fault, ...] = ("cut", "truncate", "reset", "stall")
 
 
@@ -59,7 +60,7 @@ class Reply:
         comments: how many comment lines stand before each event.
         whole_pieces: sends every part of the answer as one delta, not word by word.
         end_marker: False leaves the API's end marker out of a stream (`[DONE]`, message_stop,
-            response.completed).
+            response.completed), where it is a frame of its own.
         finish: False leaves the finish reason and the usage out as well.
         close: closes the connection after the answer, and says so in a header.
     """
@@ -133,6 +134,7 @@ class Seen:
         body: the raw body.
         json: the decoded body, None where it is no JSON.
         received_at: when the request was complete.
+        streaming: whether a stream was asked for.
         finished: whether the whole answer was written.
         disconnected_at: when the client closed the connection of this request, None before.
     """
@@ -144,6 +146,7 @@ class Seen:
     body: bytes
     json: Any
     received_at: float
+    streaming: bool = False
     finished: bool = False
     disconnected_at: float | None = None
 
@@ -153,12 +156,7 @@ class Seen:
         headers = self.headers
         scheme, _, token = headers.get("authorization", "").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else None
-        return headers.get("x-api-key") or headers.get("api-key") or bearer or None
-
-    @property
-    def streaming(self) -> bool:
-        """Whether a stream was asked for."""
-        return isinstance(self.json, dict) and self.json.get("stream") is True
+        return next((headers[name] for name in _KEY_HEADERS if headers.get(name)), bearer) or None
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "unfinished"

@@ -20,9 +20,17 @@ import inspect
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
-from beluga_llm.testing._answers import counted, explain, json_payload, payload_of, refusal, wire_of
+from beluga_llm.testing._answers import (
+    WIRES,
+    counted,
+    explain,
+    json_payload,
+    payload_of,
+    refusal,
+    wire_of,
+)
 from beluga_llm.testing._http1 import Connection
 from beluga_llm.testing._reply import Answer, Reply, Seen
 from beluga_llm.testing._sender import Payload, send
@@ -105,9 +113,13 @@ class FakeServer:
             raise RuntimeError("the fake server is not running: use `with` or `async with`")
         return f"http://127.0.0.1:{self._port}"
 
-    def base_url(self, api: Literal["chat", "responses", "messages"] = "chat") -> str:
-        """What to pass as `base_url=`."""
-        return self.url if api == "messages" else f"{self.url}/v1"
+    def base_url(self, api: str = "chat") -> str:
+        """What to pass as `base_url=`.
+
+        Args:
+            api: the wire format: "chat", "responses", "messages".
+        """
+        return self.url + WIRES[api].base
 
     # --- what has happened -----------------------------------------------------------------------
 
@@ -172,6 +184,8 @@ class FakeServer:
 
     async def _prepared(self, seen: Seen, number: int) -> tuple[Reply, Payload]:
         wire = wire_of(seen.path)
+        if wire is not None and isinstance(seen.json, dict):
+            seen.streaming = wire.streams(seen.path.rstrip("/"), seen.json)
         if self.key is not None and seen.key != self.key:
             failure = Failure(code="auth_error")
             if wire is not None:

@@ -2,9 +2,8 @@
 
     JSON --read--> ChatRequest --(a model, or a script)--> StreamChunk... --Encoder--> events
 
-Everything here is pure. The three formats are `_wire_chat`, `_wire_responses` and
-`_wire_messages`; what they write is what the vendors document and send, so that the vendors' own
-SDKs read it too.
+Everything here is pure. Each format is a file `_wire_<name>`, beside one that reads its requests;
+what they write is what the vendors document and send, so that the vendors' own SDKs read it too.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from beluga_llm._request import ChatRequest
 from beluga_llm._usage import NO_USAGE, FinishReason, Usage
 from beluga_llm.testing._provoke import usual_status
 
+EVENTS = "text/event-stream; charset=utf-8"
 CREATED = 1735689600
 """When every answer was made, in unix seconds: answers are the same every time."""
 
@@ -167,16 +167,38 @@ class Wire(ABC):
     """A wire format.
 
     Attributes:
-        name: "chat", "responses" or "messages".
+        name: what tests call it, such as "chat".
         path: how the path of its endpoint ends.
+        base: what a base URL has after the server's address.
+        stream_type: the content type of its streams.
         ping: the vendor's keep-alive frame.
+        comment: a frame that says nothing; b"" where the framing has none.
+        request_id: the header that carries the request's id.
+        empty: the body of an answer that holds no answer; None where there is no such thing.
         terms: how it says each kind of error.
     """
 
     name: ClassVar[str]
     path: ClassVar[str]
+    base: ClassVar[str] = "/v1"
+    stream_type: ClassVar[str] = EVENTS
     ping: ClassVar[bytes] = b": keep-alive\n\n"
+    comment: ClassVar[bytes] = b": fake\n\n"
+    request_id: ClassVar[str] = "x-request-id"
+    empty: ClassVar[JsonObject | None] = None
     terms: ClassVar[Mapping[str, Terms]]
+
+    def matches(self, path: str) -> bool:
+        """Whether this is the path of its endpoint."""
+        return path.endswith(self.path)
+
+    def streams(self, path: str, body: Mapping[str, Any]) -> bool:
+        """Whether a request asks for a stream."""
+        return body.get("stream") is True
+
+    def asked(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body, with what of the request stands in the path: the model, for some vendors."""
+        return body
 
     @abstractmethod
     def read(self, body: Mapping[str, Any]) -> ChatRequest:
@@ -193,6 +215,10 @@ class Wire(ABC):
     @abstractmethod
     def error_body(self, failure: Failure, request_id: str = "") -> JsonObject:
         """The body of an error answer."""
+
+    def error_headers(self, failure: Failure) -> Mapping[str, str]:
+        """Headers that say what the body of an error does not."""
+        return EMPTY
 
     def said(self, failure: Failure) -> Terms:
         """How the vendor says a failure."""

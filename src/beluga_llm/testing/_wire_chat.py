@@ -7,7 +7,7 @@ in `reasoning_content`, as DeepSeek and many compatible servers do; OpenAI itsel
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from beluga_llm import _json
 from beluga_llm._chunks import StreamChunk, ToolCallDelta
@@ -82,6 +82,7 @@ class ChatWire(Wire):
 
     name = "chat"
     path = "/chat/completions"
+    empty: ClassVar[JsonObject | None] = {"choices": []}
     terms = OPENAI_TERMS
 
     def read(self, body: Mapping[str, Any]) -> ChatRequest:

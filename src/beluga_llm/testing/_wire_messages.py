@@ -67,6 +67,8 @@ class MessagesWire(Wire):
 
     name = "messages"
     path = "/messages"
+    base = ""
+    request_id = "request-id"
     ping = b'event: ping\ndata: {"type": "ping"}\n\n'
     terms = ANTHROPIC_TERMS
 

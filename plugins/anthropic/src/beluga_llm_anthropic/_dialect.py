@@ -116,7 +116,7 @@ class AnthropicDialect(Dialect):
         Raises:
             InvalidRequestError: nothing of the conversation is left to send.
         """
-        notes = Notes(self.provider)
+        notes = Notes(self.provider, self.family)
         encoded = BodyEncoder(request, notes, samples=self._has_sampling())
         given: dict[str, Any] = dict(provider_options(request, self.provider, "anthropic"))
         betas = (*self.betas, *encoded.betas, *_names(given.pop("betas", None)))

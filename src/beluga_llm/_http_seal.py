@@ -1,0 +1,114 @@
+"""What a model puts around a dialect's request: address, key, headers, body and signature."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from beluga_llm._config import ProviderConfig, Secret
+from beluga_llm._errors import AuthenticationError
+from beluga_llm._frozen import EMPTY
+from beluga_llm._http.dialect import HttpRequest
+from beluga_llm._http.outgoing import BaseUrl, body_of, merged_headers, secret_values
+from beluga_llm._http.wire import Signer, WireRequest
+from beluga_llm._options import GenerateOptions
+from beluga_llm._redaction import Secrets
+from beluga_llm._version import __version__
+
+USER_AGENT = f"beluga-llm/{__version__}"
+_SHORT_KEY = 4
+"""Keys shorter than this are no secrets, and too common to be blotted out."""
+
+
+class Sealer:
+    """Makes requests complete.
+
+    Args:
+        config: with the base URL and the key.
+        provider: the entry name, for errors.
+        auth: the headers that carry a key.
+        signer: credentials that are more than a header from the key.
+
+    Attributes:
+        base: the API's address.
+        waits: whether credentials may have to be waited for.
+    """
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        provider: str,
+        auth: Callable[[str], Mapping[str, str]],
+        signer: Signer | None,
+    ) -> None:
+        self.base = BaseUrl.of(config.base_url)
+        self.waits = signer is not None or callable(config.api_key)
+        self._config, self._provider, self._auth, self._signer = config, provider, auth, signer
+        self._secrets = Secrets(
+            self.base.secrets
+            | BaseUrl.of(config.proxy).secrets
+            | secret_values(config.headers, config.query)
+        )
+
+    async def seal(
+        self,
+        encoded: HttpRequest,
+        options: GenerateOptions,
+        *,
+        connect: float | None,
+        streaming: bool,
+    ) -> tuple[WireRequest, Secrets]:
+        """The request as it is sent, and what of it must not be shown."""
+        config, base = self._config, self.base
+        key = await self._key()
+        wire = WireRequest(
+            method=encoded.method,
+            url=base.url(encoded.path, encoded.query, config.query, options.extra_query),
+            headers=merged_headers(
+                {
+                    "Accept": "text/event-stream" if streaming else "application/json",
+                    "Content-Type": "application/json",
+                    "User-Agent": USER_AGENT,
+                },
+                encoded.headers,
+                base.authorization,
+                self._auth(key) if key else EMPTY,
+                config.headers,
+                options.extra_headers,
+            ),
+            body=body_of(encoded.json, options.extra_body),
+            connect=connect,
+            streaming=streaming,
+        )
+        secrets = self._secrets | secret_values(options.extra_headers, options.extra_query)
+        if key and len(key) >= _SHORT_KEY:
+            secrets |= {key}
+        if self._signer is not None:
+            unsigned, wire = wire, await self._signer.sign(wire)
+            secrets |= _signatures(unsigned, wire)
+        return wire, Secrets(secrets - {self._provider, options.model or ""})
+
+    async def _key(self) -> str | None:
+        source = self._config.api_key
+        if source is None or isinstance(source, Secret):
+            return source.reveal() if source else None
+        given = source()
+        key = await given if inspect.isawaitable(given) else given
+        if not isinstance(key, str):
+            text = f"the api_key callable must give a str, got {type(key).__name__}"
+            raise AuthenticationError(text, provider=self._provider)
+        key = (key.reveal() if isinstance(key, Secret) else key).strip()
+        if any(sign in key for sign in "\r\n\0"):
+            text = "the api_key callable gave a key with a line break"
+            raise AuthenticationError(text, provider=self._provider)
+        return key
+
+
+def _signatures(unsigned: WireRequest, signed: WireRequest) -> set[str]:
+    """What a signer put into the headers and the query."""
+    before, after = (
+        secret_values(request.headers, dict(parse_qsl(urlsplit(request.url).query)))
+        for request in (unsigned, signed)
+    )
+    return after - before

@@ -1,0 +1,1 @@
+"""Credentials that are more than a header from a key."""
