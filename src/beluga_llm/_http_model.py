@@ -29,7 +29,7 @@ from beluga_llm._http.reader import AnswerReader
 from beluga_llm._http.transport import AiohttpTransport
 from beluga_llm._http.wire import Response, Signer, Transport, WireRequest
 from beluga_llm._http_seal import Sealer
-from beluga_llm._json import JsonError
+from beluga_llm._json import JsonError, loads
 from beluga_llm._model import ChatModel
 from beluga_llm._option_types import Timeouts
 from beluga_llm._options import GenerateOptions
@@ -135,25 +135,26 @@ class HttpModel(ChatModel):
             ensure_messages(messages),
             msgspec.structs.replace(self._options, model=self._options.model or self.model_id),
             join_tools(self._tools, tools, win=True),
+            streaming=False,
         )
-        encoded = self.dialect.count_request(request) if request.messages else None
+        encoded = self.dialect.count_request(request)
         if encoded is None:
             return await super().count_tokens(messages, tools)
         from beluga_llm._tokens import TokenCount
 
         self._tell(encoded.notes, request.options.model or self.model_id)
         try:
-            body = await self._exchange(encoded, request)
-            return TokenCount(self.dialect.counted(body), exact=True)
-        except JsonError as error:
-            text = f"undecodable count: {error}"
-            raise MalformedResponseError(text, provider=self.provider, op=COUNT) from None
+            answer = await self._exchange(encoded, request)
+            count = self.dialect.counted(answer) if isinstance(answer, dict) else None
+            if not isinstance(count, int):
+                raise MalformedResponseError("the answer to a count holds no number of tokens")
         except BelugaError as error:
-            error.op = error.op or COUNT
+            error.op, error.provider = COUNT, self.provider
             raise
+        return TokenCount(count, exact=True)
 
-    async def _exchange(self, encoded: HttpRequest, request: ChatRequest) -> bytes:
-        """The whole body of the answer to a small request beside the chat."""
+    async def _exchange(self, encoded: HttpRequest, request: ChatRequest) -> Any:
+        """The JSON that answers a small request beside the chat."""
         limits = self._limits(request, asyncio.get_running_loop().time())
         wire, secrets = await self._wire(encoded, request.options, limits, streaming=False)
         try:
@@ -164,9 +165,11 @@ class HttpModel(ChatModel):
                     raise await self._error(response, headers, limits, secrets)
                 body = bytearray()
                 await _read_all(response, limits, body)
-                return bytes(body)
+                return loads(bytes(body))
             finally:
                 response.close()
+        except JsonError as error:
+            raise MalformedResponseError(f"undecodable answer: {error}") from None
         except BelugaError as error:
             redact(error, secrets)
             raise

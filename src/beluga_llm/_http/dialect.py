@@ -22,7 +22,6 @@ from beluga_llm._errors import BelugaError
 from beluga_llm._frozen import EMPTY
 from beluga_llm._http.framing import SSE, WholeBody
 from beluga_llm._ids import new_call_id
-from beluga_llm._json import JsonError
 from beluga_llm._request import ChatRequest
 
 Frame: TypeAlias = tuple[str, bytes]
@@ -163,13 +162,9 @@ class Dialect(ABC):
         """The request that has the provider count tokens; None where it cannot."""
         return None
 
-    def counted(self, body: bytes) -> int:
-        """The number in the answer to a count request.
-
-        Raises:
-            JsonError: there is none.
-        """
-        raise JsonError(f"{self.provider} counts no tokens")
+    def counted(self, answer: Mapping[str, Any]) -> Any:
+        """The number in the answer to a count request; what is no integer is an error."""
+        return None
 
     def framing(self, request: ChatRequest) -> Framing:
         """How the bytes of the answer are cut: server-sent events, or one whole body."""
