@@ -71,6 +71,7 @@ class Call:
         error: what it failed with.
         opened: every generator handed out and not yet closed.
         on_drop: synchronous clean-ups for a stream that is dropped unfinished.
+        listeners: who hears of what layers do.
     """
 
     def __init__(self, op: str, provider: str, model_id: str) -> None:
@@ -86,6 +87,7 @@ class Call:
         self.error: BaseException | None = None
         self.opened: list[Chunks] = []
         self.on_drop: list[Callable[[], None]] = []
+        self.listeners: list[Callable[[Any], Any]] = []
         self.begun = 0.0
         self.time_to_first_chunk: float | None = None
         self.chunks = 0

@@ -68,6 +68,11 @@ class HttpModel(ChatModel):
         self.dialect = dialect
         self._sealer = Sealer(config, self.provider, dialect.auth, signer)
         self._server = self._sealer.base.host
+        self._where = (
+            self._server,
+            self._sealer.base.address,
+            self._sealer.credential or self._where[2],
+        )
         self._timeouts = Timeouts.of(config.timeout)
         self._told: set[tuple[str, str, str]] = set()
         self._transport: Transport = config.transport or AiohttpTransport(

@@ -89,6 +89,16 @@ class Sealer:
             secrets |= _signatures(unsigned, wire)
         return wire, Secrets(secrets - {self._provider, options.model or ""})
 
+    @property
+    def credential(self) -> str:
+        """A fingerprint of the key; "" where a callable gives it anew for each request."""
+        source = self._config.api_key
+        if not isinstance(source, Secret):
+            return "" if source else "none" if self._signer is None else "signed"
+        import hashlib
+
+        return hashlib.sha256(source.reveal().encode()).hexdigest()[:16]
+
     async def _key(self) -> str | None:
         source = self._config.api_key
         if source is None or isinstance(source, Secret):

@@ -10,6 +10,7 @@ import asyncio
 import copy
 import functools
 import inspect
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack
@@ -103,7 +104,8 @@ class ChatModel(ABC):
     _asked: tuple[OptionLayer, ...] = ()
     _tools: tuple[ToolDefinition, ...] = ()
     _layers: tuple[Middleware, ...] = ()
-    _server: str = ""
+    _where: tuple[str, str, str] = ("", "", "")
+    """Server, base URL and credential, as ModelInfo has them."""
     _hands_on: bool = False
     """Whether it passes requests to another model, which completes and checks them."""
     _watches_time: bool = False
@@ -115,6 +117,7 @@ class ChatModel(ABC):
             self.provider = config.provider or self.provider
             self.model_id = config.model or self.model_id
             self._options = merge_options(NO_OPTIONS, config.defaults)
+        self._where = ("", "", f"model-{next(_MODELS)}")
 
     @abstractmethod
     def _stream(self, request: ChatRequest) -> Chunks:
@@ -345,7 +348,7 @@ class ChatModel(ABC):
             call,
             asked,
             options,
-            ModelInfo(self.provider, options.model or self.model_id, self._server),
+            ModelInfo(self.provider, options.model or self.model_id, *self._where),
         )
         chunks = compose(self._open, self._layers, call)(completed)
         watched = self._watches_time and not self._layers
@@ -394,6 +397,10 @@ class ChatModel(ABC):
 
     def _check_tools(self, tools: Sequence[ToolDefinition]) -> None:
         check_tool_names(tools, self.provider)
+
+
+_MODELS = itertools.count(1)
+"""Tells models apart whose credentials say nothing; copies share their original's number."""
 
 
 def _closer(layer: Any) -> Callable[[], Awaitable[None]] | None:

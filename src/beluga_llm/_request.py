@@ -35,11 +35,21 @@ class ModelInfo(msgspec.Struct, frozen=True):
         provider: its entry name.
         model_id: the id that is asked, `model=` of the call included.
         server: host and port, "" for what is no HTTP service.
+        base_url: the API's address without credentials, "" likewise.
+        credential: the first 16 hex digits of the key's SHA-256; where there is no fixed key, what
+            stands for it.
     """
 
     provider: str = ""
     model_id: str = ""
     server: str = ""
+    base_url: str = ""
+    credential: str = ""
+
+    @property
+    def state_key(self) -> tuple[str, str, str, str]:
+        """What limits and gates learned from a provider are kept under."""
+        return self.provider, self.base_url, self.credential, self.model_id
 
 
 class RunningCall(Protocol):
@@ -51,6 +61,7 @@ class RunningCall(Protocol):
         attributes: free for the application and its middleware.
         deadline: the event loop's time at which the call must have ended, or None.
         on_drop: synchronous clean-ups, run when a stream is dropped unfinished.
+        listeners: who hears of what layers do; see `tell`.
     """
 
     opened: list[Any]
@@ -58,6 +69,7 @@ class RunningCall(Protocol):
     attributes: dict[str, Any]
     deadline: float | None
     on_drop: list[Callable[[], None]]
+    listeners: list[Callable[[Any], Any]]
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
