@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from beluga_llm._call import CallNext as CallNext
     from beluga_llm._call import Middleware as Middleware
     from beluga_llm._call import pull as pull
+    from beluga_llm._call_context import CallContext as CallContext
     from beluga_llm._capabilities import Capabilities as Capabilities
     from beluga_llm._chat_stream import ChatStream as ChatStream
     from beluga_llm._chunks import StreamChunk as StreamChunk
     from beluga_llm._chunks import ToolCallDelta as ToolCallDelta
+    from beluga_llm._clock import Clock as Clock
     from beluga_llm._config import ProviderConfig as ProviderConfig
     from beluga_llm._config import Secret as Secret
     from beluga_llm._delegating import DelegatingChatModel as DelegatingChatModel
@@ -115,6 +117,15 @@ if TYPE_CHECKING:
     from beluga_llm._replay import replay as replay
     from beluga_llm._request import ChatRequest as ChatRequest
     from beluga_llm._request import RequestInfo as RequestInfo
+    from beluga_llm._routing.failover import Attempt as Attempt
+    from beluga_llm._routing.router import FailoverRouter as FailoverRouter
+    from beluga_llm._routing.router import Router as Router
+    from beluga_llm._routing.strategies import First as First
+    from beluga_llm._routing.strategies import LeastBusy as LeastBusy
+    from beluga_llm._routing.strategies import LowestLatency as LowestLatency
+    from beluga_llm._routing.strategies import RoundRobin as RoundRobin
+    from beluga_llm._routing.strategies import Selector as Selector
+    from beluga_llm._routing.strategies import Weighted as Weighted
     from beluga_llm._serialize import from_dict as from_dict
     from beluga_llm._serialize import to_dict as to_dict
     from beluga_llm._tokens import SimpleTokenizer as SimpleTokenizer
@@ -126,6 +137,10 @@ if TYPE_CHECKING:
     from beluga_llm._usage import FinishReason as FinishReason
     from beluga_llm._usage import Usage as Usage
     from beluga_llm._validate import ensure_messages as ensure_messages
+    from beluga_llm.middleware.fallback import with_fallback as with_fallback
+    from beluga_llm.middleware.hedge import with_hedge as with_hedge
+    from beluga_llm.middleware.retry import RetryPolicy as RetryPolicy
+    from beluga_llm.middleware.retry import with_retry as with_retry
 
 _WHERE = {
     "_chat_stream": ("ChatStream",),
@@ -260,12 +275,33 @@ _WHERE = {
         "ToolCall",
         "ToolDefinition",
     ),
+    "_clock": ("Clock",),
+    "_call_context": ("CallContext",),
+    "_routing.failover": ("Attempt",),
+    "_routing.router": (
+        "FailoverRouter",
+        "Router",
+    ),
+    "_routing.strategies": (
+        "First",
+        "LeastBusy",
+        "LowestLatency",
+        "RoundRobin",
+        "Selector",
+        "Weighted",
+    ),
+    "middleware.fallback": ("with_fallback",),
+    "middleware.hedge": ("with_hedge",),
+    "middleware.retry": (
+        "RetryPolicy",
+        "with_retry",
+    ),
     "_usage": (
         "FinishReason",
         "Usage",
     ),
 }
 
-_FACES = ("cli", "plugin", "streams", "testing")
+_FACES = ("cli", "middleware", "plugin", "streams", "testing")
 
 __all__, __getattr__, __dir__ = lazy_face(__name__, _WHERE, faces=_FACES)

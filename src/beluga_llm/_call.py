@@ -13,7 +13,6 @@ dropped closes its response synchronously (`on_drop`), and its generators soon a
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -56,6 +55,21 @@ class Middleware(Protocol):
     def __call__(self, request: ChatRequest, call_next: CallNext, /) -> Chunks:
         """The chunks of the answer."""
         ...
+
+
+class Layer:
+    """The base of middleware objects whose `__call__` hands out a generator without being one."""
+
+    def __call__(self, request: ChatRequest, call_next: CallNext, /) -> Chunks:
+        """The chunks of the answer."""
+        raise NotImplementedError  # pragma: no cover -- every layer has its own
+
+    def check_model(self, model: Any) -> None:
+        """Called with the model that it is put around.
+
+        Raises:
+            ConfigError: the model cannot do what the layer needs.
+        """
 
 
 class Call:
@@ -140,6 +154,33 @@ class Call:
                 logger.exception("a clean-up of a dropped stream failed")
 
 
+class Branch(Call):
+    """One of several concurrent ways through a call: what it opens is its own, the rest the call's.
+
+    So the loser of a race can be closed to its last layer while the winner goes on.
+    """
+
+    def __init__(self, call: Call) -> None:
+        vars(self).update(vars(call))
+        self.opened: list[Chunks] = []
+        self._whole = call
+
+    @property
+    def attempt(self) -> int:
+        """How many requests were begun for the whole call."""
+        return self._whole.attempt
+
+    @attempt.setter
+    def attempt(self, count: int) -> None:
+        self._whole.attempt = count
+
+    def join(self) -> None:
+        """Goes on as the call itself, which closes from now on what was opened here."""
+        self._whole.opened.extend(self.opened)
+        self.opened = self._whole.opened
+        self._whole.provider, self._whole.model_id = self.provider, self.model_id
+
+
 def compose(handler: CallNext, layers: Sequence[Middleware], call: Call) -> CallNext:
     """The handler with its layers around it, the first outermost."""
 
@@ -206,11 +247,10 @@ def running(chunks: Chunks) -> bool:
     return bool(getattr(chunks, "ag_running", False))
 
 
-class _Limit:
-    """`asyncio.timeout_at` with an error of ours."""
+class Until:
+    """`asyncio.timeout_at` for a read, a little later than the deadline, with an error of ours."""
 
-    def __init__(self, call: Call) -> None:
-        deadline = call.deadline
+    def __init__(self, deadline: float | None) -> None:
         self._scope = asyncio.timeout_at(None if deadline is None else deadline + GRACE)
 
     async def __aenter__(self) -> None:
@@ -234,7 +274,7 @@ class _Limit:
 async def limited(chunks: Chunks, call: Call) -> Chunks:
     """Chunks that end with an error at the call's deadline, whatever makes them waits for."""
     try:
-        async for chunk in pull(chunks, around=functools.partial(_Limit, call)):
+        async for chunk in pull(chunks, around=lambda: Until(call.deadline)):
             yield chunk
     finally:
         await chunks.aclose()

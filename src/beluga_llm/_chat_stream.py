@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Self
+from typing import NoReturn, Self
 
 from beluga_llm._call import Call, Chunks, State, drive, running
 from beluga_llm._chunks import StreamChunk
@@ -166,10 +166,11 @@ class ChatStream:
 
 
 class _Text:
-    __slots__ = ("_stream",)
+    __slots__ = ("_pieces", "_stream")
 
     def __init__(self, stream: ChatStream) -> None:
         self._stream = stream
+        self._pieces: list[str] = []
 
     def __aiter__(self) -> _Text:
         return self
@@ -181,5 +182,16 @@ class _Text:
     async def __anext__(self) -> str:
         while True:
             chunk = await self._stream.__anext__()
+            if chunk.reset and self._pieces:
+                await self._begun_anew()
             if chunk.delta and chunk.choice == 0:
+                self._pieces.append(chunk.delta)
                 return chunk.delta
+
+    async def _begun_anew(self) -> NoReturn:
+        await self._stream.aclose()
+        raise StreamInterruptedError(
+            "the answer was begun anew after text was shown: iterate chunks to follow that",
+            content_started=True,
+            partial=AIMessage("".join(self._pieces)),
+        )

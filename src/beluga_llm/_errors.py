@@ -64,6 +64,7 @@ class BelugaError(Exception):
         request_id: the provider's id of the request, for its support.
         body: the decoded error body, keys removed.
         partial: for errors inside a stream, the AIMessage so far.
+        attempts: how many attempts were made, where a retry was around the call.
 
     Every attribute is None where it is unknown.
     """
@@ -72,6 +73,7 @@ class BelugaError(Exception):
     retryable: bool = False
     provider_code: str | None = None
     partial: AIMessage | None = None
+    attempts: Any = None
 
     def __init__(
         self,

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack
 
 import msgspec
 
-from beluga_llm._call import Call, Chunks, Middleware, compose, drive, foreign, limited
+from beluga_llm._call import Call, Chunks, Layer, Middleware, compose, drive, foreign, limited
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._chat_stream import ChatStream
+from beluga_llm._closing import close_each
 from beluga_llm._config import ProviderConfig
 from beluga_llm._messages import AIMessage
 from beluga_llm._option_types import Timeouts
@@ -214,9 +215,12 @@ class ChatModel(ABC):
 
         Raises:
             TypeError: one of them is not an async-generator function.
+            ConfigError: a layer needs what the model cannot do.
         """
         for layer in middleware:
             _check_middleware(layer)
+            if isinstance(layer, Layer):
+                layer.check_model(self)
         return self._copy(_layers=(*middleware, *self._layers)) if middleware else self
 
     def _copy(self, **changes: Any) -> Self:
@@ -257,17 +261,7 @@ class ChatModel(ABC):
             ExceptionGroup: several things failed to close; all were tried.
         """
         closers = [close for layer in self._layers if (close := _closer(layer))]
-        errors: list[Exception] = []
-        interrupted: BaseException | None = None
-        for close in (*closers, self._aclose):
-            try:
-                await close()
-            except Exception as error:  # noqa: BLE001 -- all are closed, then all are told
-                errors.append(error)
-            except BaseException as error:  # noqa: BLE001 -- cancelled: passed on below
-                interrupted = error
-        if interrupted is not None:
-            raise interrupted
+        errors = await close_each((*closers, self._aclose))
         if len(errors) == 1:
             raise errors[0]
         if errors:
@@ -349,6 +343,7 @@ class ChatModel(ABC):
             asked,
             options,
             ModelInfo(self.provider, options.model or self.model_id, *self._where),
+            request.bounds,
         )
         chunks = compose(self._open, self._layers, call)(completed)
         watched = self._watches_time and not self._layers
@@ -373,7 +368,7 @@ class ChatModel(ABC):
 
     def _open(self, request: ChatRequest) -> Chunks:
         """One attempt."""
-        if request.call is not None:
+        if request.call is not None and not self._hands_on:
             request.call.attempt += 1
         chunks = self._stream(request)
         if not hasattr(chunks, "athrow"):
@@ -415,8 +410,12 @@ def _check_middleware(layer: Callable[..., Any]) -> None:
     function: Any = layer
     while isinstance(function, functools.partial):
         function = function.func
-    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(
-        getattr(type(function), "__call__", None)  # noqa: B004 -- the function is wanted
+    if (
+        isinstance(function, Layer)
+        or inspect.isasyncgenfunction(function)
+        or inspect.isasyncgenfunction(
+            getattr(type(function), "__call__", None)  # noqa: B004 -- the function is wanted
+        )
     ):
         return
     raise TypeError(

@@ -18,13 +18,14 @@ class RequestInfo(msgspec.Struct, frozen=True):
 
     Attributes:
         call_id: 16 hex digits, one for each logical call.
-        session_id, request_id: the application's, where it set them.
+        session_id, request_id, tenant: the application's, where it set them.
         metadata: the call's `metadata=`.
     """
 
     call_id: str = ""
     session_id: str | None = None
     request_id: str | None = None
+    tenant: str | None = None
     metadata: Mapping[str, Any] = EMPTY
 
 
@@ -50,6 +51,35 @@ class ModelInfo(msgspec.Struct, frozen=True):
     def state_key(self) -> tuple[str, str, str, str]:
         """What limits and gates learned from a provider are kept under."""
         return self.provider, self.base_url, self.credential, self.model_id
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Limits of time that middleware sets for what is inside of it.
+
+    Attributes:
+        deadline: the event loop's time at which the answer must have ended.
+        first_chunk, idle: seconds, as in Timeouts.
+    """
+
+    deadline: float | None = None
+    first_chunk: float | None = None
+    idle: float | None = None
+
+    def narrowed(self, other: Bounds) -> Bounds:
+        """The narrower of both, limit by limit."""
+        return Bounds(
+            earliest(self.deadline, other.deadline),
+            earliest(self.first_chunk, other.first_chunk),
+            earliest(self.idle, other.idle),
+        )
+
+
+NO_BOUNDS = Bounds()
+
+
+def earliest(*times: float | None) -> float | None:
+    """The first of some times or limits; None stands for never."""
+    return min((time for time in times if time is not None), default=None)
 
 
 class RunningCall(Protocol):
@@ -87,6 +117,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
         merged: `options` as they were when this request was made; a difference is the work of
             middleware, and is passed on too.
         model: the model that the request is on its way to.
+        bounds: limits of time set by middleware; they only ever narrow.
     """
 
     messages: tuple[Message, ...]
@@ -98,3 +129,4 @@ class ChatRequest(msgspec.Struct, frozen=True):
     asked: tuple[OptionLayer, ...] = ()
     merged: GenerateOptions = NO_OPTIONS
     model: ModelInfo = ModelInfo()
+    bounds: Bounds = NO_BOUNDS

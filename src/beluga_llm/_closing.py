@@ -1,0 +1,24 @@
+"""Closing several things: all of them, whatever happens to one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+
+async def close_each(closers: Iterable[Callable[[], Awaitable[None]]]) -> list[Exception]:
+    """Calls all closers, one after the other; gives what failed.
+
+    A cancellation is passed on when all were called.
+    """
+    errors: list[Exception] = []
+    interrupted: BaseException | None = None
+    for close in closers:
+        try:
+            await close()
+        except Exception as error:  # noqa: BLE001 -- all are closed, then all are told
+            errors.append(error)
+        except BaseException as error:  # noqa: BLE001 -- cancelled: passed on below
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
+    return errors
