@@ -29,7 +29,7 @@ FLOORS = {
     "shell": """
         _call _call_context _chat_stream _clock _closing _compatible _delegating
         _environment _events _http_model _http_seal _installed _keywords _model _plugins
-        _provider _registry _routing _signers _tokens _validate _waiting middleware
+        _provider _registry _routing _signers _tokens _transcript _validate _waiting middleware
     """,
     "faces": "__init__ __main__ cli plugin streams testing",
 }

@@ -138,7 +138,12 @@ if TYPE_CHECKING:
     from beluga_llm._usage import Usage as Usage
     from beluga_llm._validate import ensure_messages as ensure_messages
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
+    from beluga_llm.middleware.guard import with_guard as with_guard
     from beluga_llm.middleware.hedge import with_hedge as with_hedge
+    from beluga_llm.middleware.hooks import Hooks as Hooks
+    from beluga_llm.middleware.hooks import Suppress as Suppress
+    from beluga_llm.middleware.hooks import compose_hooks as compose_hooks
+    from beluga_llm.middleware.hooks import with_hooks as with_hooks
     from beluga_llm.middleware.retry import RetryPolicy as RetryPolicy
     from beluga_llm.middleware.retry import with_retry as with_retry
 
@@ -296,6 +301,13 @@ _WHERE = {
         "RetryPolicy",
         "with_retry",
     ),
+    "middleware.hooks": (
+        "Hooks",
+        "Suppress",
+        "compose_hooks",
+        "with_hooks",
+    ),
+    "middleware.guard": ("with_guard",),
     "_usage": (
         "FinishReason",
         "Usage",

@@ -86,6 +86,8 @@ class Call:
         opened: every generator handed out and not yet closed.
         on_drop: synchronous clean-ups for a stream that is dropped unfinished.
         listeners: who hears of what layers do.
+        cancelled: whether a stream was left because its consumer was cancelled.
+        suppressed_error: the error that a hook had the call end without.
     """
 
     def __init__(self, op: str, provider: str, model_id: str) -> None:
@@ -102,6 +104,8 @@ class Call:
         self.opened: list[Chunks] = []
         self.on_drop: list[Callable[[], None]] = []
         self.listeners: list[Callable[[Any], Any]] = []
+        self.cancelled = False
+        self.suppressed_error: Exception | None = None
         self.begun = 0.0
         self.time_to_first_chunk: float | None = None
         self.chunks = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
 from typing import NoReturn, Self
 
 from beluga_llm._call import Call, Chunks, State, drive, running
@@ -55,7 +56,14 @@ class ChatStream:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self._call.cancelled = True
         await self.aclose()
 
     def __del__(self) -> None:
@@ -158,6 +166,11 @@ class ChatStream:
     def error(self) -> BaseException | None:
         """What the stream failed with."""
         return self._call.error
+
+    @property
+    def suppressed_error(self) -> Exception | None:
+        """The error that a hook had the stream end without."""
+        return self._call.suppressed_error
 
     @property
     def time_to_first_chunk(self) -> float | None:

@@ -92,6 +92,8 @@ class RunningCall(Protocol):
         deadline: the event loop's time at which the call must have ended, or None.
         on_drop: synchronous clean-ups, run when a stream is dropped unfinished.
         listeners: who hears of what layers do; see `tell`.
+        cancelled: whether a stream was left because its consumer was cancelled.
+        suppressed_error: the error that a hook had the call end without.
     """
 
     opened: list[Any]
@@ -100,6 +102,8 @@ class RunningCall(Protocol):
     deadline: float | None
     on_drop: list[Callable[[], None]]
     listeners: list[Callable[[Any], Any]]
+    cancelled: bool
+    suppressed_error: Exception | None
 
 
 class ChatRequest(msgspec.Struct, frozen=True):

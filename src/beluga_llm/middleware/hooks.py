@@ -1,0 +1,343 @@
+"""Named moments inside a call, for code that does not want to wrap it.
+
+    class Audit(Hooks):
+        async def after_generate(self, call, response, error):
+            await save(call.call_id, response and response.usage)
+
+    model = model.with_middleware(with_hooks(Audit()))
+
+Hooks run in the caller's task, in order, and only those that are defined cost anything. An observer
+that fails is logged and ignored; `before_generate` and `on_error` decide, so their errors count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from beluga_llm._call import CallNext, Chunks
+from beluga_llm._call_context import CallContext
+from beluga_llm._chunks import StreamChunk
+from beluga_llm._events import Event
+from beluga_llm._messages import AIMessage
+from beluga_llm._parts import ThinkingPart
+from beluga_llm._replay import replay
+from beluga_llm._request import ChatRequest
+from beluga_llm._tool_types import ToolCall
+from beluga_llm._transcript import Transcript
+from beluga_llm._usage import FinishReason
+
+logger = logging.getLogger("beluga_llm.hooks")
+
+Function: TypeAlias = Callable[..., Any]
+
+
+@frozen
+class Suppress:
+    """What `on_error` returns to have the call end without the error.
+
+    Attributes:
+        message: the response instead; None: what had arrived, with the finish reason "error".
+    """
+
+    message: AIMessage | None = None
+
+
+class Hooks:
+    """Methods that are called at certain moments; all may be async, and all are optional.
+
+    Args:
+        strict: raise what observers raise, instead of logging it.
+    """
+
+    strict: bool = False
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.strict = strict
+
+    @classmethod
+    def from_callables(
+        cls,
+        *,
+        before_generate: Function | None = None,
+        after_generate: Function | None = None,
+        on_stream: Function | None = None,
+        on_tool_call: Function | None = None,
+        on_reasoning: Function | None = None,
+        on_error: Function | None = None,
+        on_cancel: Function | None = None,
+        on_retry: Function | None = None,
+        strict: bool = False,
+    ) -> Hooks:
+        """Hooks made of functions that take what the methods take."""
+        made = cls(strict=strict)
+        given = {
+            "before_generate": before_generate,
+            "after_generate": after_generate,
+            "on_stream": on_stream,
+            "on_tool_call": on_tool_call,
+            "on_reasoning": on_reasoning,
+            "on_error": on_error,
+            "on_cancel": on_cancel,
+            "on_retry": on_retry,
+        }
+        vars(made).update({name: function for name, function in given.items() if function})
+        return made
+
+    def before_generate(self, call: CallContext) -> Awaitable[None] | None:
+        """Before the model is called; an exception ends the call, and nothing else is told."""
+
+    def after_generate(
+        self, call: CallContext, response: AIMessage | None, error: Exception | None
+    ) -> Awaitable[None] | None:
+        """Once for each call that began, but for cancelled ones.
+
+        Args:
+            call: the call; `closed_early` says that a stream was left before its end.
+            response: the answer, or what had arrived of it.
+            error: what the call failed with.
+        """
+
+    def on_stream(self, call: CallContext, chunk: StreamChunk) -> Awaitable[None] | None:
+        """Each chunk of a stream, before the consumer gets it."""
+
+    def on_tool_call(self, call: CallContext, tool_call: ToolCall) -> Awaitable[None] | None:
+        """Each complete tool call, in order, before `after_generate`."""
+
+    def on_reasoning(self, call: CallContext, text: str) -> Awaitable[None] | None:
+        """Reasoning: each delta of a stream, each block of a whole answer."""
+
+    def on_error(self, call: CallContext, error: Exception) -> Any:
+        """What becomes of an error.
+
+        Returns:
+            None or the same error keeps it; another exception, returned or raised, replaces it;
+            a Suppress ends the call without one.
+        """
+
+    def on_cancel(self, call: CallContext, partial: AIMessage | None) -> Awaitable[None] | None:
+        """The call was cancelled; neither `on_error` nor `after_generate` is called."""
+
+    def on_retry(
+        self, call: CallContext, attempt: int, error: Exception, wait: float
+    ) -> Awaitable[None] | None:
+        """Before each wait of a retry inside of these hooks.
+
+        Args:
+            call: the call.
+            attempt: the number of the attempt that failed, from 1.
+            error: what it failed with.
+            wait: seconds until the next one.
+        """
+
+
+class _Composed(Hooks):
+    """Several hooks, one after the other."""
+
+    def __init__(self, hooks: Sequence[Hooks]) -> None:
+        super().__init__()
+        self.hooks = tuple(hooks)
+
+
+def compose_hooks(*hooks: Hooks) -> Hooks:
+    """Hooks that call all of these in the order given; with none, hooks that do nothing.
+
+    The first exception of a `before_generate` stops the others; each `on_error` gets the error
+    that the one before it left, and the first Suppress ends the chain.
+    """
+    return _Composed(hooks)
+
+
+def _flat(hooks: Hooks) -> list[Hooks]:
+    if isinstance(hooks, _Composed):
+        return [one for inner in hooks.hooks for one in _flat(inner)]
+    return [hooks]
+
+
+class _ObserverError(Exception):
+    """Carries what an observer raised past the hooks for the call's own errors."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+_Bound: TypeAlias = tuple[tuple[Function, bool], ...]
+
+
+class HooksLayer:
+    """The layer of `with_hooks`."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._all = _flat(hooks)
+        self._before = self._defined("before_generate")
+        self._after = self._defined("after_generate")
+        self._stream = self._defined("on_stream")
+        self._tool_call = self._defined("on_tool_call")
+        self._reasoning = self._defined("on_reasoning")
+        self._error = self._defined("on_error")
+        self._cancel = self._defined("on_cancel")
+        self._retry = self._defined("on_retry")
+
+    def _defined(self, name: str) -> _Bound:
+        usual = getattr(Hooks, name)
+        methods = ((getattr(hooks, name), hooks.strict) for hooks in self._all)
+        return tuple(
+            (method, strict)
+            for method, strict in methods
+            if getattr(method, "__func__", method) is not usual
+        )
+
+    async def __call__(self, request: ChatRequest, call_next: CallNext) -> Chunks:
+        """The chunks of the answer, told to the hooks."""
+        call = CallContext(request)
+        for method, _ in self._before:
+            await _result(method(call))
+        heard = Transcript()
+        instead: Sequence[StreamChunk] | None = None
+        listener = self._listen(request, call)
+        try:
+            async for chunk in call_next(request):
+                heard.hear(chunk)
+                if request.streaming and (self._stream or self._reasoning):
+                    await self._chunk(call, chunk)
+                yield chunk
+        except _ObserverError as failed:
+            raise failed.error from failed.error.__cause__
+        except Exception as error:  # noqa: BLE001 -- raised again, unless a hook says otherwise
+            instead = await self._failed(request, call, heard, error)
+        except asyncio.CancelledError:
+            await self._observe(self._cancel, call, heard.partial())
+            raise
+        except GeneratorExit:
+            await self._left(request, call, heard)
+            raise
+        finally:
+            if listener is not None and request.call is not None:
+                request.call.listeners.remove(listener)
+        if instead is None:
+            await self._complete(request, call, heard.message())
+        for chunk in instead or ():
+            yield chunk
+
+    def _listen(self, request: ChatRequest, call: CallContext) -> Function | None:
+        """Puts a listener for retries on the call, if a hook wants to know."""
+        if not self._retry or request.call is None:
+            return None
+
+        async def hear(event: Event) -> None:
+            if event.name == "retry":
+                facts = event.facts
+                await self._observe(
+                    self._retry, call, facts["attempt"], facts["error"], facts["wait"]
+                )
+
+        request.call.listeners.append(hear)
+        return hear
+
+    async def _chunk(self, call: CallContext, chunk: StreamChunk) -> None:
+        await self._observe(self._stream, call, chunk)
+        if chunk.reasoning_delta:
+            await self._observe(self._reasoning, call, chunk.reasoning_delta)
+
+    async def _complete(self, request: ChatRequest, call: CallContext, message: AIMessage) -> None:
+        try:
+            if not request.streaming:
+                for part in message.parts:
+                    if isinstance(part, ThinkingPart):
+                        await self._observe(self._reasoning, call, part.text)
+            for tool_call in message.tool_calls:
+                await self._observe(self._tool_call, call, tool_call)
+            await self._observe(self._after, call, message, None)
+        except _ObserverError as failed:
+            raise failed.error from failed.error.__cause__
+
+    async def _ended(
+        self, call: CallContext, response: AIMessage | None, error: Exception | None
+    ) -> None:
+        try:
+            await self._observe(self._after, call, response, error)
+        except _ObserverError as failed:
+            raise failed.error from failed.error.__cause__
+
+    async def _left(self, request: ChatRequest, call: CallContext, heard: Transcript) -> None:
+        """A stream was closed before its end, by its consumer or because of a cancellation."""
+        if getattr(request.call, "cancelled", False):
+            await self._observe(self._cancel, call, heard.partial())
+            return
+        call.closed_early = True
+        await self._observe(self._after, call, heard.partial(), None)
+
+    async def _failed(
+        self, request: ChatRequest, call: CallContext, heard: Transcript, error: Exception
+    ) -> Sequence[StreamChunk]:
+        """What is said instead of an error that a hook suppresses.
+
+        Raises:
+            Exception: the error, or what a hook made of it.
+        """
+        current = error
+        for method, _ in self._error:
+            try:
+                word = await _result(method(call, current))
+            except Exception as raised:  # noqa: BLE001 -- a raised error replaces the former one
+                word = raised
+            if isinstance(word, Suppress):
+                instead = _instead(request, heard, word, error)
+                for chunk in instead:
+                    heard.hear(chunk)
+                await self._ended(call, heard.message(), None)
+                return instead
+            if isinstance(word, Exception):
+                current = word
+        await self._ended(call, heard.partial(), current)
+        raise current  # the error itself, or another one in its context
+
+    async def _observe(self, methods: _Bound, *facts: Any) -> None:
+        for method, strict in methods:
+            try:
+                await _result(method(*facts))
+            except Exception as error:
+                if strict:
+                    raise _ObserverError(error) from None
+                logger.exception("a hook failed: %s", getattr(method, "__qualname__", method))
+
+    def __repr__(self) -> str:
+        return f"with_hooks({', '.join(type(hooks).__name__ for hooks in self._all)})"
+
+
+async def _result(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+def _instead(
+    request: ChatRequest, heard: Transcript, suppressed: Suppress, error: Exception
+) -> Sequence[StreamChunk]:
+    """The chunks that end a call whose error was suppressed.
+
+    What the consumer of a stream was shown stays; a whole answer is replaced.
+    """
+    if request.call is not None:
+        request.call.suppressed_error = error
+    ends = [StreamChunk(finish_reason=FinishReason.ERROR)]
+    if suppressed.message is None:
+        return ends
+    if not request.streaming:
+        return [StreamChunk(reset=True), *replay(suppressed.message)]
+    shown = heard.partial()
+    if shown is not None and (shown.parts or shown.tool_calls or shown.refusal):
+        return ends
+    return [*replay(suppressed.message), *ends]
+
+
+def with_hooks(*hooks: Hooks) -> HooksLayer:
+    """A layer that calls hooks at their moments; see `Hooks`.
+
+    Put it outermost but for guards, so that it sees each call once.
+    """
+    return HooksLayer(compose_hooks(*hooks))
