@@ -27,9 +27,10 @@ FLOORS = {
     """,
     "protocol": "_dialects _http",
     "shell": """
-        _call _call_context _chat_stream _clock _closing _compatible _delegating
-        _environment _events _http_model _http_seal _installed _keywords _model _plugins
-        _provider _registry _routing _signers _tokens _transcript _validate _waiting middleware
+        _breaker _caching _call _call_context _chat_stream _clock _closing _compatible
+        _delegating _environment _events _http_model _http_seal _installed _keywords _model
+        _plugins _provider _rate _registry _routing _signers _tokens _transcript _validate
+        _waiting middleware
     """,
     "faces": "__init__ __main__ cli plugin streams testing",
 }

@@ -21,6 +21,13 @@ from beluga_llm._lazy import lazy_face
 from beluga_llm._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from beluga_llm._breaker import BreakerPolicy as BreakerPolicy
+    from beluga_llm._breaker import BreakerState as BreakerState
+    from beluga_llm._breaker import BreakerStats as BreakerStats
+    from beluga_llm._caching.keys import cache_key as cache_key
+    from beluga_llm._caching.stores import CacheStore as CacheStore
+    from beluga_llm._caching.stores import MemoryCache as MemoryCache
+    from beluga_llm._caching.stores import SQLiteCache as SQLiteCache
     from beluga_llm._call import CallNext as CallNext
     from beluga_llm._call import Middleware as Middleware
     from beluga_llm._call import pull as pull
@@ -100,6 +107,8 @@ if TYPE_CHECKING:
     from beluga_llm._parts import ThinkingPart as ThinkingPart
     from beluga_llm._parts import UnknownPart as UnknownPart
     from beluga_llm._parts import VideoPart as VideoPart
+    from beluga_llm._rate.governor import Governor as Governor
+    from beluga_llm._rate.settings import ProviderLimits as ProviderLimits
     from beluga_llm._registry import PLUGIN_API as PLUGIN_API
     from beluga_llm._registry import PluginRegistry as PluginRegistry
     from beluga_llm._registry import ProviderFactory as ProviderFactory
@@ -137,6 +146,9 @@ if TYPE_CHECKING:
     from beluga_llm._usage import FinishReason as FinishReason
     from beluga_llm._usage import Usage as Usage
     from beluga_llm._validate import ensure_messages as ensure_messages
+    from beluga_llm.middleware.breaker import CircuitBreaker as CircuitBreaker
+    from beluga_llm.middleware.breaker import with_circuit_breaker as with_circuit_breaker
+    from beluga_llm.middleware.cache import with_cache as with_cache
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
     from beluga_llm.middleware.guard import with_guard as with_guard
     from beluga_llm.middleware.hedge import with_hedge as with_hedge
@@ -144,10 +156,18 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.hooks import Suppress as Suppress
     from beluga_llm.middleware.hooks import compose_hooks as compose_hooks
     from beluga_llm.middleware.hooks import with_hooks as with_hooks
+    from beluga_llm.middleware.limits import with_limits as with_limits
     from beluga_llm.middleware.retry import RetryPolicy as RetryPolicy
     from beluga_llm.middleware.retry import with_retry as with_retry
+    from beluga_llm.middleware.timeout import with_timeout as with_timeout
 
 _WHERE = {
+    "middleware.timeout": ("with_timeout",),
+    "middleware.limits": ("with_limits",),
+    "middleware.breaker": ("CircuitBreaker", "with_circuit_breaker"),
+    "_rate.settings": ("ProviderLimits",),
+    "_rate.governor": ("Governor",),
+    "_breaker": ("BreakerPolicy", "BreakerState", "BreakerStats"),
     "_chat_stream": ("ChatStream",),
     "_delegating": ("DelegatingChatModel", "apply_middleware"),
     "_validate": ("ensure_messages",),
@@ -308,6 +328,13 @@ _WHERE = {
         "with_hooks",
     ),
     "middleware.guard": ("with_guard",),
+    "_caching.keys": ("cache_key",),
+    "_caching.stores": (
+        "CacheStore",
+        "MemoryCache",
+        "SQLiteCache",
+    ),
+    "middleware.cache": ("with_cache",),
     "_usage": (
         "FinishReason",
         "Usage",

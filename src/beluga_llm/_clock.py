@@ -35,4 +35,16 @@ class SystemClock:
         return "SystemClock()"
 
 
+class WallClock(SystemClock):
+    """The machine's date and time, for what outlives a process."""
+
+    def time(self) -> float:
+        """Unix seconds; they go back when somebody sets the clock."""
+        return time.time()
+
+    def __repr__(self) -> str:
+        return "WallClock()"
+
+
 SYSTEM_CLOCK = SystemClock()
+WALL_CLOCK = WallClock()

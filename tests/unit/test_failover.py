@@ -228,6 +228,8 @@ async def test_a_whole_answer_may_be_refused(kind: str):
     reply = await model.generate("hi")
     assert reply.text == "c"
     assert reply.provider_metadata["fallback"]["attempts"] == 3
+    model = several(kind, Flaky(answer("a")), Flaky(answer("b")), when_response=filtered)
+    assert (await model.generate("hi")).text == "a"
 
 
 @pytest.mark.row("ROUT-19")

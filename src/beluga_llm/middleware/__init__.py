@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING
 from beluga_llm._lazy import lazy_face
 
 if TYPE_CHECKING:
+    from beluga_llm._breaker import BreakerPolicy as BreakerPolicy
+    from beluga_llm._breaker import BreakerState as BreakerState
+    from beluga_llm._breaker import BreakerStats as BreakerStats
+    from beluga_llm._rate.governor import Governor as Governor
+    from beluga_llm._rate.settings import ProviderLimits as ProviderLimits
+    from beluga_llm.middleware.breaker import CircuitBreaker as CircuitBreaker
+    from beluga_llm.middleware.breaker import with_circuit_breaker as with_circuit_breaker
+    from beluga_llm.middleware.cache import with_cache as with_cache
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
     from beluga_llm.middleware.guard import with_guard as with_guard
     from beluga_llm.middleware.hedge import with_hedge as with_hedge
@@ -19,10 +27,19 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.hooks import Suppress as Suppress
     from beluga_llm.middleware.hooks import compose_hooks as compose_hooks
     from beluga_llm.middleware.hooks import with_hooks as with_hooks
+    from beluga_llm.middleware.limits import with_limits as with_limits
     from beluga_llm.middleware.retry import RetryPolicy as RetryPolicy
     from beluga_llm.middleware.retry import with_retry as with_retry
+    from beluga_llm.middleware.timeout import with_timeout as with_timeout
 
 _WHERE = {
+    "middleware.cache": ("with_cache",),
+    "middleware.timeout": ("with_timeout",),
+    "middleware.limits": ("with_limits",),
+    "middleware.breaker": ("CircuitBreaker", "with_circuit_breaker"),
+    "_rate.settings": ("ProviderLimits",),
+    "_rate.governor": ("Governor",),
+    "_breaker": ("BreakerPolicy", "BreakerState", "BreakerStats"),
     "middleware.guard": ("with_guard",),
     "middleware.hooks": ("Hooks", "Suppress", "compose_hooks", "with_hooks"),
     "middleware.fallback": ("with_fallback",),
