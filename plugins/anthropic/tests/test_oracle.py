@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -33,8 +34,13 @@ from beluga_llm import (
     ToolCall,
     ToolDefinition,
     ToolMessage,
+    replace,
 )
-from beluga_llm_anthropic import AnthropicDialect
+from beluga_llm_anthropic import (
+    AnthropicDialect,
+    BedrockAnthropicDialect,
+    VertexAnthropicDialect,
+)
 
 SERVERS = Path(os.environ.get("SERVERS_WORK") or Path.home() / ".cache" / "beluga-servers")
 PYTHON = SERVERS / "clients" / "bin" / "python"
@@ -233,20 +239,44 @@ def normal_block(block):
     return block
 
 
+def to_request(case, **options):
+    neutral = case.neutral
+    return ChatRequest(
+        tuple(to_messages(neutral)),
+        replace(to_options(neutral["options"]), **options),
+        tuple(to_tools(neutral)),
+        case.stream,
+    )
+
+
 @pytest.mark.row("PROV-05", "CACH-18", "REAS-14")
 @pytest.mark.parametrize("case", corpus_cases("messages", "anthropic"))
 def test_recorded_requests_are_made_alike(case):
     if not case.neutral.get("complete"):
         pytest.skip("the recorded request has fields that are not neutral")
-    neutral = case.neutral
-    request = ChatRequest(
-        tuple(to_messages(neutral)),
-        to_options(neutral["options"]),
-        tuple(to_tools(neutral)),
-        bool(case.request_body.get("stream")),
-    )
-    made = json.loads(json.dumps(DIALECT.encode(request).json))
+    made = json.loads(json.dumps(DIALECT.encode(to_request(case)).json))
     assert made == normal(copy.deepcopy(case.request_body))
+
+
+@pytest.mark.row("PROV-35", "REAS-14")
+@pytest.mark.parametrize(
+    "case", [*corpus_cases("messages", "vertex_anthropic"), *corpus_cases("invoke_model")]
+)
+def test_recorded_requests_to_clouds_are_made_alike(case):
+    path = unquote(urlsplit(case.data["request"]["url"]).path)
+    if case.provider == "bedrock":
+        dialect, model = BedrockAnthropicDialect(), path.split("/")[2]
+    else:
+        _, _, _, project, _, location, *_, named = path.split("/")
+        dialect = VertexAnthropicDialect(project=project, location=location)
+        model = named.partition(":")[0]
+    encoded = dialect.encode(to_request(case, model=model))
+    assert unquote(encoded.path) == path
+    made, recorded = json.loads(json.dumps(encoded.json)), normal(copy.deepcopy(case.request_body))
+    for body in (made, recorded):
+        if body.get("top_p") == 1:  # what applies without it
+            del body["top_p"]
+    assert made == recorded
 
 
 # --- built conversations ----------------------------------------------------------------------

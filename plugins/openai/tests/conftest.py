@@ -93,7 +93,7 @@ class Wire:
         self.sent.append(request)
         if self.error is not None:
             return Answer(json.dumps(self.error).encode(), "application/json", self.status)
-        is_chat = request.url.endswith("/chat/completions")
+        is_chat = "/chat/completions" in request.url
         if self.body.get("stream"):
             events = _CHAT_EVENTS if is_chat else _RESPONSE_EVENTS
             return Answer(_sse(events[: self.events]), "text/event-stream")

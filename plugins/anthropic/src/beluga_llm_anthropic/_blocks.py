@@ -29,9 +29,10 @@ class BlockEncoder:
         betas: the beta features that the blocks made so far need.
     """
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, *, only_data: bool = False) -> None:
         self.notes = notes
         self.betas: list[str] = []
+        self._only_data = only_data
 
     def content(self, parts: tuple[ContentPart, ...]) -> list[Block]:
         """The blocks of what a user says or a tool answers."""
@@ -63,10 +64,10 @@ class BlockEncoder:
         if part.data is not None and mime_type not in _IMAGES:
             self.notes.part(part, f"{mime_type} is not supported by {self.notes.provider}")
             return None
-        return _with_metadata({"type": "image", "source": source}, part)
+        return source and _with_metadata({"type": "image", "source": source}, part)
 
     def _document(self, part: FilePart) -> Block | None:
-        source: Block | None = self._source(part, part.mime_type)
+        source = self._source(part, part.mime_type)
         if part.data is not None and part.mime_type != "application/pdf":
             source = _plain_text(part.data) if part.mime_type.startswith("text/") else None
         if source is None:
@@ -77,9 +78,15 @@ class BlockEncoder:
             block["title"] = part.name
         return _with_metadata(block, part, *_DOCUMENT_FIELDS)
 
-    def _source(self, part: ImagePart | FilePart, mime_type: str) -> Block:
+    def _source(self, part: ImagePart | FilePart, mime_type: str) -> Block | None:
+        """Where the data are; None, and noted, where a cloud does not take them from there."""
         if part.data is not None:
             return {"type": "base64", "media_type": mime_type, "data": base64_text(part.data)}
+        if self._only_data:
+            how = "URL" if part.url is not None else "file id"
+            what = f"{part.type} parts by {how}"
+            self.notes.part(part, f"{what} are not supported by {self.notes.provider}")
+            return None
         if part.url is not None:
             return {"type": "url", "url": part.url}
         if FILES_BETA not in self.betas:

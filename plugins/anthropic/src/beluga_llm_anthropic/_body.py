@@ -39,19 +39,22 @@ class BodyEncoder:
         betas: the beta features that it needs.
     """
 
-    def __init__(self, request: ChatRequest, notes: Notes, *, samples: bool) -> None:
+    def __init__(
+        self, request: ChatRequest, notes: Notes, *, samples: bool, only_data: bool = False
+    ) -> None:
         """Encodes a request.
 
         Args:
             request: the request.
             notes: takes what is left out.
             samples: False where the API's version has no sampling parameters.
+            only_data: images and documents are taken as data only.
         """
         options = request.options
         self._notes = notes
         self._facts = model_facts(options.model or "")
         self._thinking = plan_thinking(options.reasoning, self._facts, notes)
-        conversation = encode_conversation(request.messages, notes)
+        conversation = encode_conversation(request.messages, notes, only_data=only_data)
         self.betas = conversation.betas
         self.body: dict[str, Any] = {
             "model": options.model,

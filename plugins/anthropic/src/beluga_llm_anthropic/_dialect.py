@@ -27,7 +27,9 @@ from beluga_llm.plugin import (
     COMMON_RULES,
     ChatRequest,
     Dialect,
+    ErrorRules,
     HttpRequest,
+    Note,
     Notes,
     ProviderConfig,
     http_error,
@@ -48,19 +50,32 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         path: relative to the base URL; `{model}` stands for the model's id.
         stream_path: the same for streams, where it differs.
+        count_path: the same for counting tokens.
         version_in_body: the version goes there as `anthropic_version`, not into a header.
         betas_in_body: betas go there as `anthropic_beta`, not into a header.
         model_in_body: False where only the path names the model.
         stream_in_body: False where only the path asks for a stream.
+        only_data: images and documents are taken as data only, not by URL or file id.
     """
 
     path: str = "/v1/messages"
     stream_path: str | None = None
+    count_path: str = "/v1/messages/count_tokens"
     version_in_body: bool = False
     betas_in_body: bool = False
     model_in_body: bool = True
     stream_in_body: bool = True
+    only_data: bool = False
 
+
+CLAUDE = ("anthropic", "vertex-anthropic", "bedrock-anthropic")
+"""Where Claude is: signatures of one are taken by the others ("Extended thinking", Signatures)."""
+
+_COUNTED = (
+    "model", "messages", "system", "tools", "tool_choice", "thinking", "output_config",
+    "cache_control", "mcp_servers", "context_management",
+)  # fmt: skip
+"""The fields of a request that can be counted."""
 
 RULES = COMMON_RULES.extended(
     patterns=(
@@ -76,11 +91,14 @@ class AnthropicDialect(Dialect):
     Attributes:
         envelope: how requests are wrapped; a cloud's dialect has another one.
         default_version: the API version where none is configured.
+        rules: what the words of its errors mean.
     """
 
     provider = "anthropic"
+    family = CLAUDE
     envelope = Envelope()
     default_version = API_VERSION
+    rules: ErrorRules = RULES
 
     def __init__(
         self,
@@ -107,7 +125,7 @@ class AnthropicDialect(Dialect):
         """The dialect that a configuration asks for."""
         return cls(
             api_version=config.option("api_version", str),
-            betas=_names(config.options.get("betas")),
+            betas=beta_names(config.options.get("betas")),
         )
 
     def encode(self, request: ChatRequest) -> HttpRequest:
@@ -117,13 +135,28 @@ class AnthropicDialect(Dialect):
             InvalidRequestError: nothing of the conversation is left to send.
         """
         notes = Notes(self.provider, self.family)
-        encoded = BodyEncoder(request, notes, samples=self._has_sampling())
-        given: dict[str, Any] = dict(provider_options(request, self.provider, "anthropic"))
-        betas = (*self.betas, *encoded.betas, *_names(given.pop("betas", None)))
-        body = {**encoded.body, **given}
-        if not body["messages"]:
-            raise _nothing_to_send(notes)
-        return self._wrapped(body, tuple(dict.fromkeys(betas)), notes)
+        body, betas = self._body(request, notes)
+        envelope = self.envelope
+        path = (envelope.stream_path if body.get("stream") else None) or envelope.path
+        path = self.path_of(path, body["model"])
+        if not envelope.model_in_body:
+            del body["model"]
+        if not envelope.stream_in_body:
+            body.pop("stream", None)
+        return self._wrapped(path, body, betas, notes)
+
+    def count_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The request that has the API count tokens; of what it leaves out only parts are noted."""
+        notes = Notes(self.provider, self.family)
+        body, betas = self._body(request, notes)
+        counted = {name: body[name] for name in _COUNTED if name in body}
+        lost = [note for note in notes if note.kind != "option"]
+        path = self.path_of(self.envelope.count_path, body["model"])
+        return self._wrapped(path, counted, betas, lost)
+
+    def counted(self, answer: Mapping[str, Any]) -> Any:
+        """The number in the answer to a count request."""
+        return answer.get("input_tokens")
 
     def decoder(self, request: ChatRequest) -> AnthropicDecoder:
         """A new decoder for the answer to this request."""
@@ -138,7 +171,7 @@ class AnthropicDialect(Dialect):
         self, status: int, headers: Mapping[str, str], body: bytes, *, now: float
     ) -> BelugaError:
         """The error that an answer means; the shape of OpenAI's errors is read too."""
-        return http_error(status, headers, body, now=now, provider=self.provider, rules=RULES)
+        return http_error(status, headers, body, now=now, provider=self.provider, rules=self.rules)
 
     def auth(self, key: str) -> Mapping[str, str]:
         """The header that carries the key."""
@@ -169,31 +202,43 @@ class AnthropicDialect(Dialect):
             logprobs=False,
             seed=False,
             prefill=facts.prefill,
+            count_tokens=True,
         )
+
+    def path_of(self, path: str, model: Any) -> str:
+        """A path of the envelope for a model."""
+        return path.replace("{model}", quote(str(model), safe="@"))
 
     def _has_sampling(self) -> bool:
         """Whether the API's version has sampling parameters; 2026-10-21 has none."""
         version = self.api_version
         return not (_DATE.fullmatch(version) and version >= _VERSION_WITHOUT_SAMPLING)
 
-    def _wrapped(self, body: dict[str, Any], betas: tuple[str, ...], notes: Notes) -> HttpRequest:
+    def _body(self, request: ChatRequest, notes: Notes) -> tuple[dict[str, Any], list[str]]:
+        """The body as Anthropic itself wants it, and the beta features that it needs."""
+        encoded = BodyEncoder(
+            request, notes, samples=self._has_sampling(), only_data=self.envelope.only_data
+        )
+        given: dict[str, Any] = dict(provider_options(request, self.provider, "anthropic"))
+        betas = (*self.betas, *encoded.betas, *beta_names(given.pop("betas", None)))
+        body = {**encoded.body, **given}
+        if not body["messages"]:
+            raise _nothing_to_send(notes)
+        return body, list(dict.fromkeys(betas))
+
+    def _wrapped(
+        self, path: str, body: dict[str, Any], betas: list[str], notes: Iterable[Note]
+    ) -> HttpRequest:
+        """The body at its address, with version and betas where they belong."""
         envelope, headers = self.envelope, {}
-        path = envelope.path
-        if body.get("stream") and envelope.stream_path is not None:
-            path = envelope.stream_path
-        path = path.replace("{model}", quote(str(body["model"]), safe=""))
         if envelope.version_in_body:
-            body["anthropic_version"] = self.api_version
+            body.setdefault("anthropic_version", self.api_version)
         else:
             headers["anthropic-version"] = self.api_version
         if betas and envelope.betas_in_body:
-            body["anthropic_beta"] = list(betas)
+            body["anthropic_beta"] = betas
         elif betas:
             headers["anthropic-beta"] = ",".join(betas)
-        if not envelope.model_in_body:
-            del body["model"]
-        if not envelope.stream_in_body:
-            body.pop("stream", None)
         return HttpRequest(path=path, headers=headers, json=body, notes=tuple(notes))
 
 
@@ -206,8 +251,8 @@ def _nothing_to_send(notes: Notes) -> InvalidRequestError:
     return InvalidRequestError(missing, provider=notes.provider)
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    """Names as a list, or in one text with commas between them."""
+def beta_names(value: Any) -> tuple[str, ...]:
+    """Names of beta features, as a list, or in one text with commas between them."""
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
     return tuple(value or ())

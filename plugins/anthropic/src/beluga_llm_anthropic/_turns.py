@@ -55,10 +55,10 @@ class Conversation:
         betas: the beta features that the blocks need.
     """
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, *, only_data: bool = False) -> None:
         self.notes = notes
         self.system: list[Block] = []
-        self._encode = BlockEncoder(notes)
+        self._encode = BlockEncoder(notes, only_data=only_data)
         self._turns: list[_Turn] = []
 
     @property
@@ -188,9 +188,11 @@ def _strip_end(content: list[Block]) -> None:
         content[-1] = {**content[-1], "text": content[-1]["text"].rstrip()}
 
 
-def encode_conversation(messages: Iterable[Message], notes: Notes) -> Conversation:
+def encode_conversation(
+    messages: Iterable[Message], notes: Notes, *, only_data: bool = False
+) -> Conversation:
     """All messages of a request, encoded."""
-    conversation = Conversation(notes)
+    conversation = Conversation(notes, only_data=only_data)
     for message in messages:
         conversation.add(message)
     return conversation

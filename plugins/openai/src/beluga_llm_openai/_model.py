@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from beluga_llm import replace
 from beluga_llm.plugin import Dialect, ProviderConfig, ProviderModel, ProviderSpec
-
-_HEADERS = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
 
 
 def _dialect(config: ProviderConfig) -> Dialect:
@@ -34,31 +31,10 @@ class OpenAIChatModel(ProviderModel):
         env=("OPENAI_API_KEY",),
         base_url="https://api.openai.com/v1",
         options={"api": ("chat", "responses"), "organization": str, "project": str},
+        option_headers={"organization": "OpenAI-Organization", "project": "OpenAI-Project"},
         env_headers={
             "OPENAI_ORG_ID": "OpenAI-Organization",
             "OPENAI_PROJECT_ID": "OpenAI-Project",
         },
         chat_example="gpt-5.4-mini",
     )
-
-    def __init__(
-        self,
-        config: ProviderConfig | None = None,
-        /,
-        *,
-        spec: ProviderSpec | None = None,
-        **fields: Any,
-    ) -> None:
-        super().__init__(_with_headers(ProviderConfig.of(config, **fields)), spec=spec)
-
-
-def _with_headers(config: ProviderConfig) -> ProviderConfig:
-    """The options that are headers on the wire, as headers; those that were given go before."""
-    named = {name.lower() for name in config.headers}
-    ours = {
-        header: value
-        for option, header in _HEADERS.items()
-        if isinstance(value := config.options.get(option), str) and header.lower() not in named
-    }
-    changed: ProviderConfig = replace(config, headers={**ours, **config.headers})
-    return changed

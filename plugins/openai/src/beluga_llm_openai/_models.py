@@ -5,8 +5,9 @@ goes on with another version number is another model. Fine-tuned models (`ft:gpt
 their base.
 
 Sources: the model pages, the reasoning guide ("Limitations"), the guide to the latest model
-("Parameter compatibility") and the API reference of https://platform.openai.com/docs, and answers
-of the API itself ("Unsupported parameter: 'stop' is not supported with this model.").
+("Parameter compatibility"), the deployment checklist and the API reference of
+https://developers.openai.com/api/docs, and answers of the API itself ("Unsupported parameter:
+'stop' is not supported with this model.").
 """
 
 from __future__ import annotations
@@ -113,7 +114,14 @@ _GPT_5_6 = _facts("by default", "stop", "logit_bias")
 
 _UNKNOWN = ModelFacts()
 
+_GPT_6 = _facts("by default", "stop")
+
 _TABLE: Mapping[str, ModelFacts] = {
+    "gpt-6.2": _ALWAYS,  # unverified: the vendor's own pages were not at hand
+    "gpt-6.1": _GPT_6,
+    "gpt-6.1-sol": _ALWAYS,  # has no effort "none"
+    "gpt-6": _GPT_6,
+    "gpt-6-astra": _ALWAYS,  # likewise
     "gpt-5.6": _GPT_5_6,
     "gpt-5.5": _facts("by default", "stop"),
     "gpt-5.5-pro": _ALWAYS,
