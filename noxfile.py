@@ -37,7 +37,7 @@ NO_PLUGINS = {"BELUGA_NO_PLUGINS": "1"}
 """Has tests that need a plugin skipped; elsewhere they fail without it."""
 
 nox.needs_version = ">=2024.4.15"
-nox.options.default_venv_backend = "venv"
+nox.options.default_venv_backend = "uv|venv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
@@ -139,10 +139,9 @@ def plugins(session: nox.Session) -> None:
     """Each plugin alone, on its wheel and that of the core; names after `--` choose some."""
     install_wheels(session, "beluga_llm", extras="[testing]")
     for name in session.posargs or PLUGINS:
-        others = [f"beluga-llm-{other}" for other in PLUGINS]
-        session.run("python", "-m", "pip", "uninstall", "-q", "-y", *others)
+        uninstall(session, *(f"beluga-llm-{other}" for other in PLUGINS))
         wheel = next(DIST.glob(f"beluga_llm_{name}-*.whl"))
-        session.install(f"{wheel}[all]")
+        session.install(f"{wheel}[all]" if has_extra(name, "all") else str(wheel))
         session.run("pytest", WORKERS, f"plugins/{name}/tests")
 
 
@@ -191,8 +190,9 @@ def bench(session: nox.Session) -> None:
 
 
 def editable_plugins() -> list[str]:
-    """Arguments that make pip install every plugin from its folder."""
-    return [word for name in PLUGINS for word in ("-e", f"./plugins/{name}")]
+    """Arguments that make pip install every plugin from its folder, with its extras."""
+    folders = (f"./plugins/{name}{'[all]' if has_extra(name, 'all') else ''}" for name in PLUGINS)
+    return [word for folder in folders for word in ("-e", folder)]
 
 
 def install_wheels(session: nox.Session, *names: str, extras: str) -> None:
@@ -205,7 +205,22 @@ def install_wheels(session: nox.Session, *names: str, extras: str) -> None:
     """
     wheels = [str(next(DIST.glob(f"{name}-*.whl"))) for name in names]
     session.install(wheels[0] + extras, *wheels[1:], *TEST_TOOLS)
-    session.install("--force-reinstall", "--no-deps", *wheels)  # a kept environment has old ones
+    again = "--reinstall" if session.venv_backend == "uv" else "--force-reinstall"
+    session.install(again, "--no-deps", *wheels)  # a kept environment has old ones
+
+
+def uninstall(session: nox.Session, *names: str) -> None:
+    """Removes distributions, as far as they are installed."""
+    if session.venv_backend == "uv":
+        session.run("uv", "pip", "uninstall", "-q", *names, external=True)
+    else:
+        session.run("python", "-m", "pip", "uninstall", "-q", "-y", *names)
+
+
+def has_extra(plugin: str, name: str) -> bool:
+    """Whether a plugin declares an extra."""
+    project = tomllib.loads((ROOT / "plugins" / plugin / "pyproject.toml").read_text("utf-8"))
+    return name in project["project"].get("optional-dependencies", {})
 
 
 def distribution_problems(archive: Path) -> list[str]:

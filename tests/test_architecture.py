@@ -21,16 +21,16 @@ CORE = "beluga_llm"
 FLOORS = {
     "values": """
         _capabilities _chunks _config _config_checks _docstrings _errors _fold _frozen _ids
-        _json _lazy _messages _option_ranges _option_types _options _parts _redaction
-        _replay _request _schema _serialize _tool_merge _tool_types _type_schema _usage
-        _version
+        _json _lazy _messages _option_ranges _option_types _options _partial_json _parts _redaction
+        _replay _request _schema _serialize _tool_merge _tool_types _type_schema _types
+        _usage _version
     """,
     "protocol": "_dialects _http",
     "shell": """
         _breaker _caching _call _call_context _chat_stream _clock _closing _compatible
         _delegating _environment _events _http_model _http_seal _installed _keywords _model
-        _plugins _provider _rate _registry _routing _signers _tokens _transcript _validate
-        _waiting middleware
+        _plugins _provider _rate _registry _resilient _routing _signers _structured _tokens _transcript
+        _validate _waiting middleware
     """,
     "faces": "__init__ __main__ cli plugin streams testing",
 }

@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from beluga_llm._option_types import Timeouts as Timeouts
     from beluga_llm._options import UNSET as UNSET
     from beluga_llm._options import GenerateOptions as GenerateOptions
+    from beluga_llm._partial_json import partial_args as partial_args
     from beluga_llm._parts import AudioPart as AudioPart
     from beluga_llm._parts import ContentPart as ContentPart
     from beluga_llm._parts import FilePart as FilePart
@@ -126,6 +127,7 @@ if TYPE_CHECKING:
     from beluga_llm._replay import replay as replay
     from beluga_llm._request import ChatRequest as ChatRequest
     from beluga_llm._request import RequestInfo as RequestInfo
+    from beluga_llm._resilient import resilient as resilient
     from beluga_llm._routing.failover import Attempt as Attempt
     from beluga_llm._routing.router import FailoverRouter as FailoverRouter
     from beluga_llm._routing.router import Router as Router
@@ -141,8 +143,17 @@ if TYPE_CHECKING:
     from beluga_llm._tokens import TokenCount as TokenCount
     from beluga_llm._tokens import Tokenizer as Tokenizer
     from beluga_llm._tool_merge import ToolCallAccumulator as ToolCallAccumulator
+    from beluga_llm._tool_types import Tool as Tool
     from beluga_llm._tool_types import ToolCall as ToolCall
     from beluga_llm._tool_types import ToolDefinition as ToolDefinition
+    from beluga_llm._tools.calling import ToolEvent as ToolEvent
+    from beluga_llm._tools.function import FunctionTool as FunctionTool
+    from beluga_llm._tools.function import tool as tool
+    from beluga_llm._tools.loop import ToolRun as ToolRun
+    from beluga_llm._tools.loop import run_tools as run_tools
+    from beluga_llm._tools.stream import ToolStream as ToolStream
+    from beluga_llm._tools.stream import stream_tools as stream_tools
+    from beluga_llm._tools.toolset import ToolSet as ToolSet
     from beluga_llm._usage import FinishReason as FinishReason
     from beluga_llm._usage import Usage as Usage
     from beluga_llm._validate import ensure_messages as ensure_messages
@@ -297,6 +308,7 @@ _WHERE = {
     ),
     "_tool_merge": ("ToolCallAccumulator",),
     "_tool_types": (
+        "Tool",
         "ToolCall",
         "ToolDefinition",
     ),
@@ -335,6 +347,22 @@ _WHERE = {
         "SQLiteCache",
     ),
     "middleware.cache": ("with_cache",),
+    "_resilient": ("resilient",),
+    "_tools.calling": ("ToolEvent",),
+    "_tools.function": (
+        "FunctionTool",
+        "tool",
+    ),
+    "_tools.loop": (
+        "ToolRun",
+        "run_tools",
+    ),
+    "_tools.stream": (
+        "ToolStream",
+        "stream_tools",
+    ),
+    "_tools.toolset": ("ToolSet",),
+    "_partial_json": ("partial_args",),
     "_usage": (
         "FinishReason",
         "Usage",

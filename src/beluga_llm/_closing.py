@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 
 async def close_each(closers: Iterable[Callable[[], Awaitable[None]]]) -> list[Exception]:
@@ -22,3 +24,15 @@ async def close_each(closers: Iterable[Callable[[], Awaitable[None]]]) -> list[E
     if interrupted is not None:
         raise interrupted
     return errors
+
+
+async def until_done(task: asyncio.Task[Any]) -> None:
+    """Waits for a task that was told to end, as asyncio.TaskGroup does for its own."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

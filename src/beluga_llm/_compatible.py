@@ -59,7 +59,9 @@ def _problem(name: str, value: Any) -> str | None:
     if name not in _FIELDS:
         return f"unknown quirk {name!r} (known: {', '.join(sorted(_FIELDS))})"
     try:
-        ChatQuirks(**{name: value})
+        quirks = ChatQuirks(**{name: value})
+        for family in quirks.models:
+            quirks.of_family(family)
     except (TypeError, ValueError, AttributeError) as error:
         return f"quirk {name!r}: {error.args[0]}"
     return None

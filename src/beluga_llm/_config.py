@@ -173,7 +173,7 @@ class ProviderConfig:
         changes = {name: given.pop(name) for name in list(given) if name in FIELD_NAMES}
         options = changes.get("options", {})
         from_file = base.from_file - set(changes) - set(given)
-        if isinstance(options, Mapping):
+        if isinstance(options, Mapping) and isinstance(base.options, Mapping):
             changes["options"] = {**base.options, **options, **given}
             from_file -= set(options)
         return evolve(base, **changes, from_file=from_file)

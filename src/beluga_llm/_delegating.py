@@ -27,6 +27,7 @@ class DelegatingChatModel(ChatModel):
     def __init__(self, inner: ChatModel | str) -> None:
         self.inner = as_model(inner)
         self._config = self.inner._config
+        self._where = self.inner._where
 
     def _stream(self, request: ChatRequest) -> Chunks:
         return self.inner.handle(request)

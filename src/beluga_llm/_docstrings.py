@@ -1,41 +1,80 @@
-"""Google-style docstrings: what they say first, and what they say of each parameter.
+"""Docstrings: what they say first, and what they say of each parameter.
 
-https://google.github.io/styleguide/pyguide.html#383-functions-and-methods
+Google style: https://google.github.io/styleguide/pyguide.html#383-functions-and-methods
+NumPy style: https://numpydoc.readthedocs.io/en/latest/format.html
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable, Iterator
 
-_HEADING = re.compile(
-    r"(args|arguments|parameters|attributes|returns?|yields?|raises|examples?|notes?|todo"
-    r"|warns|warnings?|see also|references):",
-    re.IGNORECASE,
+_SECTIONS = (
+    r"args|arguments|parameters|other parameters|attributes|returns?|yields?|receives|raises"
+    r"|examples?|notes?|todo|warns|warnings?|see also|references"
 )
-_NAMING = frozenset(("args", "arguments", "parameters", "attributes"))
+_HEADING = re.compile(rf"({_SECTIONS}):", re.IGNORECASE)
+_UNDERLINED = re.compile(rf"({_SECTIONS})", re.IGNORECASE)
+_UNDERLINE = re.compile(r"-{3,}")
+_NAMING = frozenset(("args", "arguments", "parameters", "other parameters", "attributes"))
 _ENTRY = re.compile(r"\*{0,2}(\w+)\s*(?:\(.*?\))?:(?:\s+(.*))?")
+_NUMPY_ENTRY = re.compile(r"(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*(?::.*)?")
 
 
 def read_docstring(text: str) -> tuple[str, dict[str, str]]:
     """The text before the first section, and the texts of parameters or attributes by name."""
     before: list[str] = []
+    google: list[str] = []
+    numpy: list[str] = []
+    into = before
+    lines = inspect.cleandoc(text).splitlines()
+    underlines = {
+        number
+        for number, line in enumerate(lines)
+        if number and _UNDERLINE.fullmatch(line) and _UNDERLINED.fullmatch(lines[number - 1])
+    }
+    for number, line in enumerate(lines):
+        if number in underlines:
+            continue
+        if number + 1 in underlines:
+            into = numpy if line.lower() in _NAMING else []
+        elif heading := _HEADING.fullmatch(line.rstrip()):
+            into = google if heading[1].lower() in _NAMING else []
+        else:
+            into.append(line)
     told: dict[str, str] = {}
-    section: str | None = None
+    for name, said in [*_google(google), *_numpy(numpy)]:
+        told[name] = f"{told[name]} {said}".strip() if name in told else said
+    return "\n".join(before).strip(), {key: value for key, value in told.items() if value}
+
+
+def _indented(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The lines that say something, and how far they are indented."""
+    for line in lines:
+        if stripped := line.strip():
+            yield len(line) - len(line.lstrip()), stripped
+
+
+def _google(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """`name (type): text`, and further text more indented than the name."""
     margin: int | None = None
     name = ""
-    for line in inspect.cleandoc(text).splitlines():
-        stripped = line.strip()
-        indent = len(line) - len(line.lstrip())
-        if indent == 0 and (heading := _HEADING.fullmatch(stripped)):
-            section, margin, name = heading[1].lower(), None, ""
-        elif section is None:
-            before.append(line)
-        elif section in _NAMING and stripped:
-            margin = indent if margin is None else margin
-            if indent > margin and name:
-                told[name] = f"{told[name]} {stripped}".strip()
-            elif entry := _ENTRY.fullmatch(stripped):
-                name = entry[1]
-                told[name] = entry[2] or ""
-    return "\n".join(before).strip(), {key: value for key, value in told.items() if value}
+    for indent, line in _indented(lines):
+        margin = indent if margin is None else margin
+        if indent > margin and name:
+            yield name, line
+        elif entry := _ENTRY.fullmatch(line):
+            name = entry[1]
+            yield name, entry[2] or ""
+
+
+def _numpy(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """`name, other : type`, and the text for all of them below, indented."""
+    names: list[str] = []
+    for indent, line in _indented(lines):
+        if indent:
+            yield from ((name, line) for name in names)
+        elif entry := _NUMPY_ENTRY.fullmatch(line):
+            names = [name.strip(" *") for name in entry[1].split(",")]
+            yield from ((name, "") for name in names)

@@ -45,7 +45,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from beluga_llm._messages import AIMessage
+    from beluga_llm._messages import AIMessage, Message
 
 
 class BelugaError(Exception):
@@ -243,10 +243,16 @@ class ModelNotFoundError(ProviderError):
 
 
 class RateLimitError(ProviderError):
-    """Too many requests; `retry_after` says how long to wait, if the provider said so."""
+    """Too many requests; `retry_after` says how long to wait, if the provider said so.
+
+    Attributes:
+        governed: whether limits of ours know of it: they raised it themselves, before anything
+            was sent, or hold further requests back. A circuit breaker does not count it.
+    """
 
     code = "rate_limit"
     retryable = True
+    governed: bool = False
 
 
 class QuotaExceededError(ProviderError):
@@ -404,9 +410,14 @@ class StoreError(BelugaError):
 
 
 class ToolFailedError(BelugaError):
-    """A tool, or the loop around tools, failed."""
+    """A tool, or the loop around tools, failed; what the tool raised is the `__cause__`.
+
+    Attributes:
+        messages: the conversation so far, where a loop was running.
+    """
 
     code = "tool_failed"
+    messages: tuple[Message, ...] = ()
 
 
 class ToolArgumentsError(ToolFailedError):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import warnings
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from time import time as _unix_time
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -25,6 +26,7 @@ from beluga_llm._errors import (
 )
 from beluga_llm._http.dialect import Dialect, HttpRequest, Note
 from beluga_llm._http.limits import LINGER, ReadLimits
+from beluga_llm._http.rate_headers import rate_limit
 from beluga_llm._http.reader import AnswerReader
 from beluga_llm._http.transport import AiohttpTransport
 from beluga_llm._http.wire import Response, Signer, Transport, WireRequest
@@ -66,7 +68,7 @@ class HttpModel(ChatModel):
         super().__init__(config)
         self.provider = config.provider or dialect.provider
         self.dialect = dialect
-        self._sealer = Sealer(config, self.provider, dialect.auth, signer)
+        self._sealer = Sealer(config, self.provider, dialect, signer)
         self._server = self._sealer.base.host
         self._where = (
             self._server,
@@ -103,13 +105,13 @@ class HttpModel(ChatModel):
         limits = self._limits(request, time())
         encoded = self.dialect.encode(request)
         self._tell(encoded.notes, request.options.model or self.model_id)
-        wire, secrets = await self._wire(
-            encoded, request.options, limits, streaming=request.streaming
-        )
+        wire, secrets = await self._wire(encoded, request, limits)
         try:
             response = await self._send(wire, limits, request.call)
             try:
                 reader = await self._reader(request, response, limits, secrets)
+                if facts := rate_limit(response.headers, now=_unix_time()):
+                    yield StreamChunk(metadata={"rate_limit": facts})
                 while True:
                     limits.check_total(now := time())
                     until = limits.until(now)
@@ -161,7 +163,7 @@ class HttpModel(ChatModel):
     async def _exchange(self, encoded: HttpRequest, request: ChatRequest) -> Any:
         """The JSON that answers a small request beside the chat."""
         limits = self._limits(request, asyncio.get_running_loop().time())
-        wire, secrets = await self._wire(encoded, request.options, limits, streaming=False)
+        wire, secrets = await self._wire(encoded, request, limits)
         try:
             response = await self._send(wire, limits)
             try:
@@ -182,11 +184,15 @@ class HttpModel(ChatModel):
     # --- the request -------------------------------------------------------------------------
 
     async def _wire(
-        self, encoded: HttpRequest, options: GenerateOptions, limits: ReadLimits, *, streaming: bool
+        self, encoded: HttpRequest, request: ChatRequest, limits: ReadLimits
     ) -> tuple[WireRequest, Secrets]:
         """The complete request, within the call's time where credentials may have to be awaited."""
         made = self._sealer.seal(
-            encoded, options, connect=self._limits_of(options).connect, streaming=streaming
+            encoded,
+            request.options,
+            connect=self._limits_of(request.options).connect,
+            streaming=request.streaming,
+            call_id=request.info.call_id,
         )
         if limits.deadline is None or not self._sealer.waits:
             return await made
@@ -228,11 +234,7 @@ class HttpModel(ChatModel):
         return attrs.evolve(self._timeouts, total=timeout)
 
     def _limits(self, request: ChatRequest, now: float) -> ReadLimits:
-        limits = self._limits_of(request.options)
-        deadline = None if request.call is None else request.call.deadline
-        if limits.total is not None:
-            deadline = min(now + limits.total, deadline or now + limits.total)
-        return ReadLimits(limits, streaming=request.streaming, began=now, deadline=deadline)
+        return ReadLimits.of(self._limits_of(request.options), request, now)
 
     async def _send(
         self, wire: WireRequest, limits: ReadLimits, call: RunningCall | None = None
@@ -275,13 +277,11 @@ class HttpModel(ChatModel):
         limits: ReadLimits,
         secrets: Secrets,
     ) -> BelugaError:
-        import time
-
         body = bytearray()
         with contextlib.suppress(ConnectionFailedError, TimeoutError):  # the status says enough
             await _read_all(response, limits, body)
         shown = redact_bytes(bytes(body), secrets)
-        return self.dialect.error(response.status, headers, shown, now=time.time())
+        return self.dialect.error(response.status, headers, shown, now=_unix_time())
 
 
 async def _read_all(response: Response, limits: ReadLimits, body: bytearray) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from beluga_llm._config import ProviderConfig, Secret
 from beluga_llm._errors import AuthenticationError
 from beluga_llm._frozen import EMPTY
-from beluga_llm._http.dialect import HttpRequest
+from beluga_llm._http.dialect import Dialect, HttpRequest
 from beluga_llm._http.outgoing import BaseUrl, body_of, merged_headers, secret_values
 from beluga_llm._http.wire import Signer, WireRequest
 from beluga_llm._options import GenerateOptions
@@ -27,7 +27,7 @@ class Sealer:
     Args:
         config: with the base URL and the key.
         provider: the entry name, for errors.
-        auth: the headers that carry a key.
+        dialect: says which headers carry a key, and which one tells repeated requests.
         signer: credentials that are more than a header from the key.
 
     Attributes:
@@ -39,12 +39,17 @@ class Sealer:
         self,
         config: ProviderConfig,
         provider: str,
-        auth: Callable[[str], Mapping[str, str]],
+        dialect: Dialect,
         signer: Signer | None,
     ) -> None:
         self.base = BaseUrl.of(config.base_url)
         self.waits = signer is not None or callable(config.api_key)
-        self._config, self._provider, self._auth, self._signer = config, provider, auth, signer
+        self._config, self._provider, self._dialect, self._signer = (
+            config,
+            provider,
+            dialect,
+            signer,
+        )
         self._secrets = Secrets(
             self.base.secrets
             | BaseUrl.of(config.proxy).secrets
@@ -58,9 +63,11 @@ class Sealer:
         *,
         connect: float | None,
         streaming: bool,
+        call_id: str = "",
     ) -> tuple[WireRequest, Secrets]:
         """The request as it is sent, and what of it must not be shown."""
         config, base = self._config, self.base
+        body = body_of(encoded.json, options.extra_body)
         key = await self._key()
         wire = WireRequest(
             method=encoded.method,
@@ -71,13 +78,14 @@ class Sealer:
                     "Content-Type": "application/json",
                     "User-Agent": USER_AGENT,
                 },
+                self._repeats(call_id, body),
                 encoded.headers,
                 base.authorization,
-                self._auth(key) if key else EMPTY,
+                self._dialect.auth(key) if key else EMPTY,
                 config.headers,
                 options.extra_headers,
             ),
-            body=body_of(encoded.json, options.extra_body),
+            body=body,
             connect=connect,
             streaming=streaming,
         )
@@ -88,6 +96,15 @@ class Sealer:
             unsigned, wire = wire, await self._signer.sign(wire)
             secrets |= _signatures(unsigned, wire)
         return wire, Secrets(secrets - {self._provider, options.model or ""})
+
+    def _repeats(self, call_id: str, body: bytes | None) -> Mapping[str, str]:
+        """The header that tells a server that a request repeats another one of its call."""
+        name = self._dialect.idempotency_header
+        if not name or not call_id or body is None:
+            return EMPTY
+        import hashlib
+
+        return {name: f"{call_id}-{hashlib.sha256(body).hexdigest()[:16]}"}
 
     @property
     def credential(self) -> str:

@@ -81,7 +81,12 @@ def typed(kind: type[T]) -> Callable[[bytes | str], T]:
         except msgspec.ValidationError:
             raise
         except _REFUSED:
-            return msgspec.convert(_loads_slowly(data), kind)
+            value = _loads_slowly(data)
+        try:
+            return msgspec.convert(value, kind)
+        except UnicodeEncodeError:  # half an emoji where something else is expected
+            problem = "text where another type is expected"
+        raise msgspec.ValidationError(problem)
 
     return decode
 

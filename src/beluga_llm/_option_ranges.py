@@ -111,14 +111,19 @@ def check_timeout(name: str, value: Any) -> str | None:
     return f"{name} must be > 0 seconds or Timeouts, got {value!r}"
 
 
+_AUTOMATIC = -1
+"""The budget of tokens that leaves it to the model, where the provider has that (Gemini)."""
+
+
 def _reasoning(name: str, value: Any) -> str | None:
     if not isinstance(value, ReasoningConfig):
         return f"{name} must be a ReasoningConfig, got {value!r}"
     if value.effort is not None and not isinstance(value.effort, str):
         return f"reasoning_effort must be a str, got {value.effort!r}"
-    if value.budget_tokens is not None:
-        return _whole(0)("reasoning_budget", value.budget_tokens)
-    return None
+    budget = value.budget_tokens
+    if budget is None or (type(budget) is int and budget == _AUTOMATIC):
+        return None
+    return _whole(0)("reasoning_budget", budget)
 
 
 _CHECKS: dict[str, Check] = {

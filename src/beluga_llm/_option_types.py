@@ -58,7 +58,8 @@ class ReasoningConfig:
 
     Attributes:
         effort: a ReasoningEffort, or a word that the provider knows.
-        budget_tokens: how many tokens it may think, where the provider counts them.
+        budget_tokens: how many tokens it may think, where the provider counts them; -1 leaves it
+            to the model (Gemini).
         include: False asks for no reasoning text in the answer, where that can be asked.
     """
 

@@ -45,13 +45,15 @@ class ProviderSpec:
             option (of one that is an address itself, only host and path are taken); or a function
             of the configuration; None: must be given.
         base_url_env: the variable for it; None is `<NAME>_BASE_URL`.
+        read_url: makes the address of one that was given, where a shorter form is usual.
         default_model: the model when none is given; None: must be given.
         key_required: False: without a key no Authorization header is sent.
         options: what may stand in `config.options`: a type, or a tuple of allowed words, for each.
         option_env: option to the variables that may hold it, in order.
         required_options: options that must be given; those in `base_url` need not be named.
         signer: makes the credentials that are more than a key; None for none.
-        env_headers: variable to the header that it fills; `headers=` goes before.
+        env_headers: variable to the header that it fills; options and `headers=` go before.
+        option_headers: one of `options` to the header that it fills; `headers=` goes before.
         chat_example: a model id to show in documentation.
         local: the default address is a server on this machine.
         model_class: the class of the models, for `isinstance`.
@@ -62,6 +64,7 @@ class ProviderSpec:
     env: tuple[str, ...] = ()
     base_url: str | Callable[[ProviderConfig], str | None] | None = None
     base_url_env: str | None = None
+    read_url: Callable[[str], str] | None = None
     default_model: str | None = None
     key_required: bool = True
     options: Mapping[str, OptionKind] = field(default=EMPTY, converter=freeze_mapping)
@@ -69,6 +72,7 @@ class ProviderSpec:
     required_options: tuple[str, ...] = ()
     signer: Callable[[ProviderConfig], Signer | None] | None = None
     env_headers: Mapping[str, str] = field(default=EMPTY, converter=freeze_mapping)
+    option_headers: Mapping[str, str] = field(default=EMPTY, converter=freeze_mapping)
     chat_example: str | None = None
     local: bool = False
     model_class: type[ProviderModel] | None = None
@@ -84,12 +88,14 @@ class ProviderSpec:
             ConfigError: lists all problems.
             AuthenticationError: the provider needs a key and none was found.
         """
+        options = self._options(config)
         found = evolve(
             config,
             provider=self.name,
             model=self._model(config),
             api_key=self._key(config),
-            options=self._options(config),
+            options=options,
+            headers=self._headers(config.headers, options),
         )
         missing, wrong = list(self._missing(found)), list(config_problems(found, self.options))
         sound = not missing and not wrong
@@ -102,7 +108,6 @@ class ProviderSpec:
             raise AuthenticationError(f"api_key is required: {variables}pass api_key=", **facts)
         return evolve(
             found,
-            headers=self._headers(found.headers),
             capabilities=capabilities_of(found.capabilities),
             from_file=frozenset(),
         )
@@ -141,6 +146,8 @@ class ProviderSpec:
         found, usual = self._given_url(config), self.base_url
         if found is None and sound:
             found = usual(config) if callable(usual) else _filled(usual, config.options)
+        elif self.read_url is not None and isinstance(found, str):
+            found = self.read_url(found.strip())
         return found.strip().rstrip("/") if isinstance(found, str) else found
 
     def _given_url(self, config: ProviderConfig) -> Any:
@@ -169,9 +176,15 @@ class ProviderSpec:
                 set_it = f"set {variables} or " if variables else ""
                 yield f"{name} is required: {set_it}pass {name}="
 
-    def _headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
-        named = {name.lower() for name in given}
+    def _headers(self, given: Any, options: Any) -> Any:
+        """The headers that were given, with those that options and then variables fill."""
+        if not isinstance(given, Mapping):
+            return given
         values = {header: variable(name) for name, header in self.env_headers.items()}
+        for option, header in self.option_headers.items() if isinstance(options, Mapping) else ():
+            if isinstance(value := options.get(option), str) and value.strip():
+                values[header] = value
+        named = {str(name).lower() for name in given}
         ours = {name: v for name, v in values.items() if v and name.lower() not in named}
         return {**ours, **given}
 

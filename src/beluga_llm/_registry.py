@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from beluga_llm._call import Middleware
+
 __all__ = [
     "PLUGIN_API", "PluginRegistry", "ProviderFactory", "ProviderInfo", "Registry", "create",
     "create_from_config", "is_registered", "list_providers", "plugin_errors", "provider_info",
@@ -38,7 +40,10 @@ ProviderFactory: TypeAlias = Callable[..., ChatModel]
 """Makes a model of a ProviderConfig: a function, a ProviderSpec, or a ChatModel class, whose
 `from_config` is called. One that has a parameter `registry` gets the registry that is creating."""
 
-CONFIG_KEYS = FIELD_NAMES
+LAYER_KEYS = ("cache", "fallback", "retry", "circuit_breaker", "limits")
+"""Keys of a configuration that stand for layers, outermost first."""
+
+CONFIG_KEYS = FIELD_NAMES | set(LAYER_KEYS)
 """What a mapping given to `create_from_config` may have."""
 
 
@@ -126,7 +131,9 @@ class Registry(PluginRegistry[ProviderFactory]):
 
         Args:
             config: `provider`, `model` and the other fields of ProviderConfig; `timeout` may be
-                a mapping of limits.
+                a mapping of limits. `retry`, `circuit_breaker`, `limits` and `cache` are settings
+                by name, or True for the usual ones; `fallback` is a list of such mappings, model
+                strings or models.
 
         Raises:
             ConfigError: it has unknown keys, all of which are named, or `create` finds problems.
@@ -136,10 +143,28 @@ class Registry(PluginRegistry[ProviderFactory]):
         if unknown := sorted(str(key) for key in config if key not in CONFIG_KEYS):
             known = ", ".join(sorted(CONFIG_KEYS))
             raise ConfigError(f"unknown keys: {', '.join(unknown)} (known: {known})")
-        values = {**config, "timeout": time_limits(config.get("timeout"))}
+        values = {key: value for key, value in config.items() if key not in LAYER_KEYS}
+        values["timeout"] = time_limits(config.get("timeout"))
         if not values.get("provider") and "/" in str(values.get("model") or ""):
             values["provider"] = values.pop("model")
-        return self.create(values.pop("provider", ""), **values)
+        layers: list[Middleware] = []
+        wrong = None
+        if any(config.get(key) not in (None, False) for key in LAYER_KEYS):
+            from beluga_llm._resilient import layers_of
+
+            try:
+                layers = layers_of(config, self.create_from_config)
+            except ConfigError as error:
+                wrong = error
+        try:
+            model = self.create(values.pop("provider", ""), **values)
+        except ConfigError as error:
+            if wrong is not None:
+                error.message = f"{error.message}; {wrong.message}"
+            raise
+        if wrong is not None:
+            raise wrong
+        return model.with_middleware(*layers)
 
     def _unusable(self, value: Any) -> str | None:
         return None if callable(value) else f"a {type(value).__name__} is no factory"

@@ -1,7 +1,7 @@
 """Functions as tools: their name, description and the JSON Schema of their parameters.
 
 What is said of a parameter comes from `Annotated[T, msgspec.Meta(description=...)]`,
-`Annotated[T, "..."]`, or the `Args:` of a Google-style docstring, in this order. A parameter
+`Annotated[T, "..."]`, or the docstring in Google or NumPy style, in this order. A parameter
 without annotation may be anything; `x: int = None` may be null.
 """
 
@@ -11,11 +11,15 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
+from types import SimpleNamespace, UnionType
 from typing import Annotated, Any
 
 from beluga_llm._docstrings import read_docstring
 from beluga_llm._errors import ConfigError
 from beluga_llm._type_schema import Schema, SchemaWriter, UnsupportedTypeError, default_of
+
+REQUIRED = inspect.Parameter.empty
+"""What stands for the default of a parameter that has none."""
 
 
 def describe_function(function: Callable[..., Any]) -> tuple[str, str, Schema]:
@@ -28,25 +32,38 @@ def describe_function(function: Callable[..., Any]) -> tuple[str, str, Schema]:
         ConfigError: the function has no name or takes *args or **kwargs, or a parameter's type has
             no JSON Schema.
     """
-    inner, fixed = _unwrapped(function)
+    inner, _ = _unwrapped(function)
     name = _name(inner)
     description, told = read_docstring(inspect.getdoc(inner) or "")
-    parameters = {
-        key: item for key, item in _parameters(function, name).items() if key not in fixed
-    }
-    types = _types(inner, name)
+    parameters = parameters_of(function)
     writer = SchemaWriter()
     properties = {}
-    for key, parameter in parameters.items():
-        kind = types.get(key, Any)
-        schema = _written(writer, _or_none(kind, parameter.default), f"{name!r}: parameter {key!r}")
+    for key, (kind, default) in parameters.items():
+        schema = _written(writer, kind, f"{name!r}: parameter {key!r}")
+        _lift_description(schema)
         if "description" not in schema and (text := _said_of(kind) or told.get(key)):
             schema["description"] = text
-        if parameter.default is not parameter.empty:
-            schema |= default_of(parameter.default)
+        if default is not REQUIRED:
+            schema |= default_of(default)
         properties[key] = schema
-    required = [key for key, item in parameters.items() if item.default is item.empty]
+    required = [key for key, (_, default) in parameters.items() if default is REQUIRED]
     return name, description, _object(properties, required, writer.definitions)
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """The type and the default of each parameter that a model may give; REQUIRED for none.
+
+    Raises:
+        ConfigError: as `describe_function`.
+    """
+    inner, fixed = _unwrapped(function)
+    name = _name(inner)
+    types = _types(inner, name)
+    return {
+        key: (_or_none(types.get(key, Any), parameter.default), parameter.default)
+        for key, parameter in _parameters(function, name).items()
+        if key not in fixed
+    }
 
 
 def _object(properties: Schema, required: list[str], definitions: dict[str, Schema]) -> Schema:
@@ -106,18 +123,39 @@ def _types(function: Any, name: str) -> dict[str, Any]:
         function = function.__init__
     elif not inspect.isroutine(function):
         function = type(function).__call__
+    written = {key: kind for key, kind in _annotations(function).items() if key != "return"}
+    home = getattr(inspect.unwrap(function), "__globals__", {})
+    read: Any = SimpleNamespace(__annotations__=written, __globals__=home)
     try:
-        return typing.get_type_hints(function, include_extras=True)
+        return typing.get_type_hints(read, include_extras=True)
     except (NameError, TypeError, AttributeError, SyntaxError) as error:
         raise ConfigError(f"{name!r}: its annotations cannot be read: {error}") from error
 
 
+def _annotations(function: Any) -> dict[str, Any]:
+    return getattr(function, "__annotations__", None) or {}
+
+
 def _or_none(kind: Any, default: Any) -> Any:
-    return typing.Optional[kind] if default is None and kind is not Any else kind  # noqa: UP045  # `|` fails on forward references
+    """The type of a parameter whose default may be None, though the type does not say so."""
+    bare = kind.__origin__ if typing.get_origin(kind) is Annotated else kind
+    if default is not None or bare is Any or type(None) in typing.get_args(bare):
+        return kind
+    return typing.Optional[kind]  # noqa: UP045 -- `|` fails on forward references
 
 
 def _said_of(kind: Any) -> str | None:
-    """The text in `Annotated[T, "..."]`."""
-    if typing.get_origin(kind) is not Annotated:
-        return None
-    return next((note for note in kind.__metadata__ if isinstance(note, str)), None)
+    """The text in `Annotated[T, "..."]`, also where None is an alternative."""
+    notes = getattr(kind, "__metadata__", ())
+    inside = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, UnionType) else ()
+    texts = (note for note in notes if isinstance(note, str))
+    return next(texts, None) or next(filter(None, map(_said_of, inside)), None)
+
+
+def _lift_description(schema: Schema) -> None:
+    """Says beside `anyOf`, of which null is one, what is said of the other one."""
+    branches = schema.get("anyOf", ())
+    if "description" not in schema and len(branches) == 2 and {"type": "null"} in branches:
+        other = branches[0] if branches[1] == {"type": "null"} else branches[1]
+        if "description" in other:
+            schema["description"] = other.pop("description")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
@@ -89,3 +89,25 @@ class ToolDefinition:
 
         name, description, schema = describe_function(function)
         return cls(name, description, schema)
+
+
+@runtime_checkable
+class Tool(Protocol):
+    """What `run_tools` can run: a `@tool` function, a tool of an MCP server, or one of your own."""
+
+    @property
+    def definition(self) -> ToolDefinition:
+        """The tool as a model is told of it."""
+        ...
+
+    async def run(self, arguments: Mapping[str, Any], /) -> Any:
+        """The result for a model's arguments: text, parts, or JSON-able data.
+
+        Args:
+            arguments: the JSON object that the model gave, not checked against the schema.
+
+        Raises:
+            ToolError: its text goes to the model as a failed result.
+            ToolArgumentsError: likewise, about the arguments.
+        """
+        ...

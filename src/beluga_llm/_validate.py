@@ -10,10 +10,10 @@ from beluga_llm._errors import InvalidRequestError
 from beluga_llm._messages import AIMessage, HumanMessage, Message, ToolMessage
 from beluga_llm._option_ranges import option_problems
 from beluga_llm._options import GenerateOptions
-from beluga_llm._tool_types import ToolDefinition
+from beluga_llm._tool_types import Tool, ToolDefinition
 
 MessageInput: TypeAlias = str | Message | Sequence[str | Message]
-ToolInput: TypeAlias = ToolDefinition | Mapping[str, Any] | Callable[..., Any]
+ToolInput: TypeAlias = ToolDefinition | Tool | Mapping[str, Any] | Callable[..., Any]
 
 TOOL_CHOICES = ("auto", "none", "required")
 TOOL_NAMES = re.compile(r"[A-Za-z0-9_-]{1,64}")

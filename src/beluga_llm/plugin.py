@@ -59,12 +59,22 @@ if TYPE_CHECKING:
     from beluga_llm._lazy import lazy_face as lazy_face
     from beluga_llm._provider import ProviderModel as ProviderModel
     from beluga_llm._provider import ProviderSpec as ProviderSpec
+    from beluga_llm._rate.local import LocalLimits as LocalLimits
+    from beluga_llm._rate.store import LimitDemand as LimitDemand
+    from beluga_llm._rate.store import LimitPlace as LimitPlace
+    from beluga_llm._rate.store import LimitRefusal as LimitRefusal
+    from beluga_llm._rate.store import LimitStore as LimitStore
     from beluga_llm._request import ChatRequest as ChatRequest
     from beluga_llm._request import RequestInfo as RequestInfo
+    from beluga_llm._signers.aws import aws_signer as aws_signer
+    from beluga_llm._signers.azure import entra_signer as entra_signer
+    from beluga_llm._signers.google import google_signer as google_signer
     from beluga_llm._signers.tokens import Token as Token
     from beluga_llm._signers.tokens import TokenSigner as TokenSigner
 
 _WHERE = {
+    "_rate.store": ("LimitDemand", "LimitPlace", "LimitRefusal", "LimitStore"),
+    "_rate.local": ("LocalLimits",),
     "_capabilities": ("Capabilities",),
     "_chunks": ("StreamChunk", "ToolCallDelta"),
     "_config": ("ProviderConfig", "Secret"),
@@ -88,6 +98,9 @@ _WHERE = {
     "_json": ("JsonError", "dumps", "dumps_text", "loads", "typed"),
     "_provider": ("ProviderModel", "ProviderSpec"),
     "_request": ("ChatRequest", "RequestInfo"),
+    "_signers.aws": ("aws_signer",),
+    "_signers.azure": ("entra_signer",),
+    "_signers.google": ("google_signer",),
     "_signers.tokens": ("Token", "TokenSigner"),
 }  # fmt: skip
 

@@ -24,6 +24,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from typing import Any, Generic, Literal, Self, TypeVar
 
 from beluga_llm._chunks import StreamChunk
+from beluga_llm._closing import until_done
 from beluga_llm._messages import replace
 
 __all__ = ["Branch", "MappedStream", "SharedStream", "buffer", "map_text", "tee"]
@@ -198,7 +199,7 @@ class _Reader:
         if not self._closing:
             self._closing = True
             self._task.cancel()
-        await _until_done(self._task)
+        await until_done(self._task)
         if self._state == "new":  # cancelled before its first step
             self._state = "ended"
             await _close(self._source)
@@ -240,15 +241,3 @@ class _Reader:
         while any(len(branch._chunks) >= self._size for branch in self._open):
             self.room.clear()
             await self.room.wait()
-
-
-async def _until_done(task: asyncio.Task[None]) -> None:
-    """Waits for a task that was told to end, as asyncio.TaskGroup does for its own."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled

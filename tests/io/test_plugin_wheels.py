@@ -41,6 +41,13 @@ PLUGINS = {
     "twice-a-llm": ("twice", WORKS),
     "twice-b-llm": ("twice", WORKS),
 }
+CONTRACT = """
+from beluga_llm.testing import ChatModelConformance
+
+class Test{name}(ChatModelConformance):
+    entry = "{entry}"
+    fields = {{"model": "m"}}
+"""
 PYPROJECT = """
 [build-system]
 requires = ["hatchling"]
@@ -70,7 +77,7 @@ def run(*command: Any, cwd: Path) -> str:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
@@ -227,6 +234,20 @@ print(json.dumps({
         "twice": "conflict",
         "good": "ok",
     }
+
+
+@pytest.mark.row("REGI-09", "NONE-05", "TEST-06", "TEST-07")
+def test_a_third_party_runs_the_contract_kit_from_the_wheel(python: Path, tmp_path: Path):
+    """With pytest and nothing else; warnings are errors."""
+    site = Path(told(python, "import json, site; print(json.dumps(site.getsitepackages()[0]))"))
+    for found in (distribution("pytest"), *dependencies("pytest")):
+        link(found, site)
+    for entry in ("good", "echo"):
+        text = CONTRACT.format(name=entry.title(), entry=entry)
+        (tmp_path / f"test_{entry}.py").write_text(text, encoding="utf-8")
+    output = run(python, "-I", "-W", "error", "-m", "pytest", "-q", "-rs", tmp_path, cwd=tmp_path)
+    assert " passed" in output
+    assert "no HTTP service: `api` is not set" in output
 
 
 @pytest.mark.row("REGI-07")

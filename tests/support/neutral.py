@@ -112,7 +112,7 @@ def _call(part: Mapping[str, Any], index: int, provider: str) -> ToolCall:
 def _part(part: Mapping[str, Any], provider: str) -> ContentPart:
     kind = part["type"]
     hints = {"cache_control": part["cache_control"]} if "cache_control" in part else {}
-    data = b64decode(part["data"]) if "data" in part else None
+    data = b64decode(part["data"].replace("-", "+").replace("_", "/")) if "data" in part else None
     url, file_id = part.get("url"), part.get("file_id")
     if kind == "json":
         from beluga_llm._json import dumps_text

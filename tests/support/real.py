@@ -45,5 +45,14 @@ def server(name: str, *arguments: str) -> Iterator[int]:
 
 def llama_is_built() -> bool:
     """Whether the llama.cpp server was built on this machine."""
-    work = os.environ.get("SERVERS_WORK", str(Path.home() / ".cache" / "beluga-servers"))
-    return (Path(work) / "bin" / "llama-server").exists()
+    return (_work() / "bin" / "llama-server").exists()
+
+
+def aimock_is_installed() -> bool:
+    """Whether aimock, which emulates the vendors' APIs, is on this machine."""
+    return (_work() / "npm" / "node_modules" / ".bin" / "llmock").exists()
+
+
+def _work() -> Path:
+    """Where servers are installed."""
+    return Path(os.environ.get("SERVERS_WORK") or Path.home() / ".cache" / "beluga-servers")

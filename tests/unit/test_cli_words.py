@@ -25,6 +25,7 @@ from beluga_llm.cli._app import app
 from beluga_llm.cli._attach import read_attachment
 from beluga_llm.cli._choice import Choice, choose
 from beluga_llm.cli._failures import describe
+from beluga_llm.cli._local import Served
 from beluga_llm.cli._options import read_options
 from beluga_llm.testing import MockExhaustedError
 
@@ -173,6 +174,37 @@ def test_plugins_are_loaded_until_one_has_a_key(
     monkeypatch.setenv("SHARED_KEY", "k")
     assert chosen().model == "anthropic/m"
     assert loaded == ["openai", "anthropic"]
+
+
+@pytest.mark.row("CLI-04", "REGI-25")
+def test_another_name_of_a_provider_is_not_told_again(
+    nothing_installed: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    one = spec("qwen", env=("DASHSCOPE_API_KEY",))
+    llm.register("qwen", one)
+    llm.register("dashscope", one)
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "k")
+    assert chosen().model == "demo"
+    assert capsys.readouterr().err.count("passed over") == 1
+
+
+@pytest.mark.row("CLI-04")
+def test_the_order_of_servers_on_this_machine(
+    nothing_installed: None, monkeypatch: pytest.MonkeyPatch
+):
+    names = ["vllm", "acme", "llamacpp", "ollama", "lmstudio"]
+    for name in names:
+        llm.register(name, spec(name, local=True, base_url="http://localhost:1/v1"))
+    asked = []
+
+    async def served(of: Any) -> Any:
+        asked.append(of.name)
+        return Served("m", "http://localhost:1/v1") if of.name in up else None
+
+    monkeypatch.setattr(_choice, "served_model", served)
+    up = {"vllm", "llamacpp", "acme"}
+    assert chosen().model == "llamacpp/m"
+    assert asked == ["ollama", "lmstudio", "llamacpp", "vllm", "acme"]
 
 
 @pytest.mark.row("CLI-04")

@@ -78,6 +78,8 @@ def test_headers_of_every_type_are_read_over():
         + header(":event-type", "délta".encode())
     )
     assert frames([message(headers, b"{}")]) == [("délta", b"{}")]
+    long = headers + header("padding", b"x" * 600)
+    assert frames([message(long, b"{}")]) == [("délta", b"{}")]
 
 
 @pytest.mark.row("DIAL-04")

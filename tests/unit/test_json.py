@@ -55,6 +55,11 @@ def test_half_a_character_is_read_and_written() -> None:
     assert _json.typed(Point)('{"name": "\\ud83d", "x": 1}') == Point(1, "\ud83d")
 
 
+def test_half_a_character_where_a_number_should_be_is_an_error() -> None:
+    with pytest.raises(_json.JsonError, match="text where another type is expected"):
+        _json.typed(Point)('"\\ud83d"')
+
+
 def test_both_ways_to_write_give_the_same() -> None:
     """A lone surrogate elsewhere in the data changes nothing of the rest."""
     value = {

@@ -20,6 +20,7 @@ from beluga_llm._option_types import ReasoningConfig, ResponseFormat
 from beluga_llm._options import GenerateOptions
 from beluga_llm._parts import (
     AudioPart,
+    ContentPart,
     FilePart,
     ImagePart,
     TextPart,
@@ -198,12 +199,13 @@ def test_a_budget_alone_is_unsupported() -> None:
 
 @pytest.mark.row("REAS-02")
 def test_reasoning_as_an_object() -> None:
-    config = ReasoningConfig("low", 2000, include=False)
-    body = body_of(quirks=ChatQuirks(reasoning_request="object"), reasoning=config)
-    assert body["reasoning"] == {"effort": "low", "max_tokens": 2000, "exclude": True}
-    assert "reasoning" not in body_of(
-        quirks=ChatQuirks(reasoning_request="object"), reasoning=ReasoningConfig()
-    )
+    quirks = ChatQuirks(reasoning_request="object")
+    body = body_of(quirks=quirks, reasoning=ReasoningConfig("low", include=False))
+    assert body["reasoning"] == {"effort": "low", "exclude": True}
+    both = encoded(quirks=quirks, reasoning=ReasoningConfig("low", 2000))
+    assert both.json["reasoning"] == {"max_tokens": 2000}  # one of them, and the exact one
+    assert noted(both) == [("option", "reasoning_effort")]
+    assert "reasoning" not in body_of(quirks=quirks, reasoning=ReasoningConfig())
 
 
 def test_a_server_without_effort() -> None:
@@ -422,6 +424,24 @@ def test_parts_that_cannot_be_sent_are_noted(part: Any) -> None:
     assert noted(request) == [("content", part.type)]
 
 
+@pytest.mark.row("SCHE-15", "PROV-17")
+@pytest.mark.parametrize(
+    ("part", "sent"),
+    [
+        (ImagePart(PNG), True),
+        (ImagePart(url="data:image/png;base64,YWJj"), True),
+        (ImagePart(url="https://x/a.png"), False),
+        (AudioPart(b"x", format="wav"), False),
+    ],
+)
+def test_parts_that_a_server_refuses_are_noted(part: Any, *, sent: bool) -> None:
+    quirks = ChatQuirks(unsupported_parts=("image_url", "audio"))
+    request = encoded(HumanMessage(["hi", part]), quirks=quirks)
+    content = request.json["messages"][0]["content"]
+    assert (content != "hi") is sent
+    assert noted(request) == ([] if sent else [("content", part.type)])
+
+
 @pytest.mark.row("SCHE-15", "SCHE-17")
 @pytest.mark.parametrize(
     "message",
@@ -581,3 +601,18 @@ def test_what_quirks_say_of_models() -> None:
     assert OpenAIChatDialect("x", quirks=quirks).capabilities("m") == Capabilities(
         seed=False, n=False, json_object=False, json_schema=False, stream_usage=False, tools=True
     )
+
+
+@pytest.mark.row("PROV-02")
+def test_a_vendor_may_have_its_own_form_for_a_part() -> None:
+    class Dialect(OpenAIChatDialect):
+        def content_item(self, part: ContentPart) -> dict[str, Any] | None:
+            return {"type": "document", "id": part.file_id} if isinstance(part, FilePart) else None
+
+    parts = [TextPart("Look:", metadata={"mark": 1}), FilePart(file_id="f", metadata={"mark": 2})]
+    dialect = Dialect("x", quirks=ChatQuirks(part_hints=("mark",)))
+    made = dialect.encode(ChatRequest((HumanMessage(parts),), GenerateOptions(model="m"))).json
+    assert made["messages"][0]["content"] == [
+        {"type": "text", "text": "Look:", "mark": 1},
+        {"type": "document", "id": "f", "mark": 2},
+    ]

@@ -264,7 +264,7 @@ def test_known_keywords_pass() -> None:
         ({"parallel_tool_calls": 0}, "parallel_tool_calls must be a bool, got 0"),
         ({"reasoning": "low"}, "reasoning must be a ReasoningConfig, got 'low'"),
         ({"reasoning_effort": 1}, "reasoning_effort must be a str, got 1"),
-        ({"reasoning_budget": -1}, "reasoning_budget must be an integer of at least 0, got -1"),
+        ({"reasoning_budget": -2}, "reasoning_budget must be an integer of at least 0, got -2"),
         ({"timeout": 0}, "timeout must be > 0 seconds or Timeouts, got 0"),
         ({"timeout": True}, "timeout must be > 0 seconds or Timeouts, got True"),
         ({"timeout": Timeouts(idle=-1)}, "timeout.idle must be > 0 seconds or None, got -1"),
@@ -290,6 +290,12 @@ def test_known_keywords_pass() -> None:
 )  # fmt: skip
 def test_a_wrong_value_is_named(options: dict[str, Any], text: str) -> None:
     assert problem(**options) == text
+
+
+@pytest.mark.row("REAS-11")
+def test_a_budget_may_be_left_to_the_model() -> None:
+    assert option_problems(merged({"reasoning_budget": -1})) == []
+    assert "got -1.0" in problem(reasoning_budget=-1.0)
 
 
 @pytest.mark.row("OPTI-28")

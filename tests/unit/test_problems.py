@@ -178,6 +178,13 @@ def test_googles_quota_text_at_a_rate_limit_stays_a_rate_limit():
     assert type(error(429, body)) is llm.RateLimitError
 
 
+@pytest.mark.row("ERRO-12")
+def test_a_code_may_be_called_error_code():
+    got = error(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": "no such endpoint"})
+    assert isinstance(got, llm.ModelNotFoundError)
+    assert (got.provider_code, got.message) == ("ENDPOINT_NOT_FOUND", "no such endpoint")
+
+
 @pytest.mark.row("ERRO-06")
 def test_a_reason_deeper_down_says_that_the_key_is_wrong():
     details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]
@@ -277,6 +284,8 @@ SHAPES = [
     ({"error": {"message": "Failed", "metadata": {"raw": "text"}}}, "Failed: text", None, None),
     ({"error": {"message": '{"error": {"message": "text", "code": 5}}'}}, "text", "5", None),
     ({"error": {"message": "{cut"}}, "{cut", None, None),
+    ({"error": '{"error": {"message": "text", "type": "t", "code": 400}}'}, "text", "400", "t"),
+    ({"error": "{cut"}, "{cut", None, None),
     ({"error": {"message": "a", "metadata": {"raw": "<html>b</html>"}}}, "a", None, None),
     ({"error": {"code": "c"}}, 'HTTP 400 from api.test: {"error":{"code":"c"}}', "c", None),
     ({"error": None, "message": None}, None, None, None),
@@ -332,6 +341,8 @@ def test_the_type_in_the_header_of_amazon():
     found = problem({"message": "m"}, x_amzn_errortype="ValidationException:http://internal/")
     assert (found.type, found.message) == ("ValidationException", "m")
     assert error(400, {"message": "m"}, x_amzn_errortype="X").provider_code == "X"
+    named = "aws.some#RequestExpired:http://internal/"
+    assert error(400, {"message": "m"}, x_amzn_errortype=named).provider_code == "RequestExpired"
 
 
 _ANY_JSON = st.recursive(
@@ -437,6 +448,16 @@ def test_googles_retry_delay(delay, seconds):
     body = {"error": {"code": 429, "message": "m", "details": details}}
     assert error(429, body).retry_after == seconds
     assert error(429, [body], retry_after="2").retry_after == 2.0
+
+
+@pytest.mark.row("RATE-13")
+def test_an_empty_bucket_says_when_to_come_back_where_nothing_else_does():
+    empty = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "1m30s"}
+    assert error(429, b"", **empty).retry_after == 90.0
+    assert error(429, b"", **empty, retry_after="2").retry_after == 2.0
+    assert error(503, b"", **empty).retry_after is None
+    left = {**empty, "x_ratelimit_remaining_requests": "3"}
+    assert error(429, b"", **left).retry_after is None
 
 
 # --- recorded ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,6 +160,21 @@ def test_the_address_comes_from_the_entrys_variable(monkeypatch: pytest.MonkeyPa
     assert problems(BARE) == "base_url is required: set BARE_BASE_URL or pass base_url="
 
 
+@pytest.mark.row("CONF-05")
+def test_a_short_form_of_an_address_is_read(monkeypatch: pytest.MonkeyPatch):
+    own = ProviderSpec(
+        name="bare",
+        dialect=AcmeDialect,
+        base_url="http://usual",
+        read_url=lambda text: f"http://{text}:1/",
+    )
+    assert prepare(own).base_url == "http://usual"
+    assert prepare(own, base_url=" box ").base_url == "http://box:1"
+    monkeypatch.setenv("BARE_BASE_URL", "host")
+    assert prepare(own).base_url == "http://host:1"
+    assert "base_url must be a str, got int" in problems(own, base_url=7)
+
+
 @pytest.mark.row("CONF-04")
 @pytest.mark.parametrize(
     ("given", "kept"),
@@ -223,6 +239,62 @@ def test_headers_from_variables_lie_under_those_given(monkeypatch: pytest.Monkey
     monkeypatch.setenv("ACME_ORG_ID", "org-1")
     assert prepare(headers={"X": "y"}).headers == {"Acme-Organization": "org-1", "X": "y"}
     assert prepare(headers={"acme-organization": "z"}).headers == {"acme-organization": "z"}
+
+
+@pytest.mark.row("PROV-14", "CONF-07")
+def test_headers_from_options_lie_between_variables_and_those_given(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    spec = attrs.evolve(
+        ACME,
+        options=dict.fromkeys(("organization", "title", "name"), str),
+        option_headers={"organization": "Acme-Organization", "title": "X-Title", "name": "X-Title"},
+        option_env={"title": ("ACME_TITLE",)},
+    )
+
+    def headers(**fields: Any) -> Mapping[str, str]:
+        return prepare(spec, **fields).headers
+
+    assert headers() == {}
+    monkeypatch.setenv("ACME_ORG_ID", "org-1")
+    assert headers(organization="org-2") == {"Acme-Organization": "org-2"}
+    assert headers(organization=" ") == {"Acme-Organization": "org-1"}
+    assert headers(name="a", title="b") == {"Acme-Organization": "org-1", "X-Title": "a"}
+    assert headers(title="b", headers={"x-title": "c", "ACME-organization": "d"}) == {
+        "x-title": "c",
+        "ACME-organization": "d",
+    }
+    monkeypatch.setenv("ACME_TITLE", "from the variable")
+    assert headers()["X-Title"] == "from the variable"
+
+
+@pytest.mark.row("REGI-12")
+def test_options_that_are_no_mapping_are_a_config_error():
+    registry = Registry(discover=tuple)
+    registry.register("acme", ACME)
+    wrong: Any = [1]
+    with pytest.raises(ConfigError, match="options must be a mapping, got list"):
+        registry.create("acme/m", options=wrong)
+    with pytest.raises(ConfigError, match="options must be a mapping, got list"):
+        registry.create(ProviderConfig(provider="acme", model="m", options=wrong), rate=1.0)
+
+
+@pytest.mark.row("CONF-07", "ERRO-28")
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"title": 5}, "option 'title' must be str, got int"),
+        ({"title": "a\r\nb: c"}, "headers"),
+        ({"headers": "X: y"}, "headers"),
+        ({"options": [1]}, "options must be a mapping"),
+        ({"heading": "x"}, "unknown option 'heading' (known: title)"),
+    ],
+)
+def test_wrong_options_for_headers(fields: dict[str, Any], text: str):
+    spec = attrs.evolve(ACME, options={"title": str}, option_headers={"title": "X-Title"})
+    with pytest.raises(ConfigError) as caught:
+        spec.prepare(ProviderConfig.of(**{"model": "m", "api_key": "k", **fields}))
+    assert text in str(caught.value)
 
 
 # --- what is checked -----------------------------------------------------------------------------

@@ -31,10 +31,17 @@ from beluga_llm.plugin import Dialect, OpenAIChatDialect, OpenAIResponsesDialect
 from beluga_llm.testing._pieces import in_pieces, in_wire_order
 from beluga_llm.testing._wire import Facts, Failure, Wire, encode
 from beluga_llm.testing._wire_chat import ChatWire
+from beluga_llm.testing._wire_claude_clouds import BedrockMessagesWire, VertexMessagesWire
 from beluga_llm.testing._wire_messages import MessagesWire
 from beluga_llm.testing._wire_responses import ResponsesWire
 
-WIRES: list[Wire] = [ChatWire(), ResponsesWire(), MessagesWire()]
+WIRES: list[Wire] = [
+    ChatWire(),
+    ResponsesWire(),
+    MessagesWire(),
+    VertexMessagesWire(),
+    BedrockMessagesWire(),
+]
 wires = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 
@@ -45,6 +52,10 @@ def dialect_for(wire: Wire) -> Dialect:
         return OpenAIResponsesDialect("openai")
     anthropic = pytest.importorskip("beluga_llm_anthropic")
     dialect: Dialect = anthropic.AnthropicDialect()
+    if wire.name == "vertex_messages":
+        dialect = anthropic.VertexAnthropicDialect(project="p")
+    elif wire.name == "bedrock_messages":
+        dialect = anthropic.BedrockAnthropicDialect()
     return dialect
 
 
@@ -53,11 +64,9 @@ def request_for(*, streaming: bool) -> ChatRequest:
     return ChatRequest((HumanMessage("hi"),), options, streaming=streaming)
 
 
-def read(wire: Wire, body: bytes, *, streaming: bool, status: int = 200) -> AIMessage | BelugaError:
+def read(wire: Wire, body: bytes, *, streaming: bool) -> AIMessage | BelugaError:
     dialect = dialect_for(wire)
-    if status >= 400:
-        return dialect.error(status, {}, body, now=0.0)
-    headers = {"content-type": "text/event-stream" if streaming else "application/json"}
+    headers = {"content-type": wire.stream_type if streaming else "application/json"}
     reader = AnswerReader(dialect, request_for(streaming=streaming), status=200, headers=headers)
     chunks = [*reader.feed(body), *reader.finish()]
     return reader.failure or fold(chunks)
@@ -253,7 +262,9 @@ def test_logprobs_are_told_at_the_end_of_a_text_by_responses() -> None:
 def test_the_vendors_own_word_for_the_end_is_said(wire: Wire) -> None:
     message = AIMessage("hi", finish_reason="other", raw_finish_reason="pause_turn")
     events = b"".join(encode(wire.encoder(Facts()), in_wire_order(message)))
-    assert (b"pause_turn" in events) is (wire.name != "responses")
+    got = read(wire, events, streaming=True)
+    assert isinstance(got, AIMessage)
+    assert (got.raw_finish_reason == "pause_turn") is (wire.name != "responses")
 
 
 def test_a_failed_response_is_one() -> None:
@@ -339,8 +350,8 @@ CODES = {
 @pytest.mark.parametrize("code", CODES)
 def test_an_error_body_means_its_error(wire: Wire, code: str) -> None:
     failure = Failure(code=code)
-    body = json.dumps(wire.error_body(failure)).encode()
-    got = read(wire, body, streaming=False, status=wire.said(failure).status)
+    body, headers = json.dumps(wire.error_body(failure)).encode(), wire.error_headers(failure)
+    got = dialect_for(wire).error(wire.said(failure).status, headers, body, now=0.0)
     assert type(got) is CODES[code]
 
 
@@ -369,6 +380,13 @@ CONVERSATION = (
 )
 
 
+def read_request(wire: Wire, request: ChatRequest) -> ChatRequest:
+    """What the server reads of a request that our dialect made."""
+    encoded = dialect_for(wire).encode(request)
+    assert wire.matches(encoded.path)
+    return wire.read(wire.asked(encoded.path, json.loads(json.dumps(encoded.json, default=dict))))
+
+
 @wires
 def test_a_request_is_read_as_it_was_meant(wire: Wire) -> None:
     options = GenerateOptions(
@@ -380,7 +398,7 @@ def test_a_request_is_read_as_it_was_meant(wire: Wire) -> None:
         response_format=llm.ResponseFormat.json_schema({"type": "object", "properties": {}}),
     )
     request = ChatRequest(CONVERSATION, options, (SEARCH,), streaming=True)
-    got = wire.read(json.loads(json.dumps(dialect_for(wire).encode(request).json, default=dict)))
+    got = read_request(wire, request)
     assert [type(message) for message in got.messages] == [type(m) for m in CONVERSATION]
     assert [message.text for message in got.messages] == [m.text for m in CONVERSATION]
     assert got.messages[1].parts[1].type == "image"
@@ -405,11 +423,15 @@ def test_a_request_without_messages_is_refused(wire: Wire, body: dict[str, Any])
 def test_a_named_tool_is_read(wire: Wire) -> None:
     options = GenerateOptions(model="m", tool_choice="search", max_tokens=5)
     request = ChatRequest((HumanMessage("hi"),), options, (SEARCH,))
-    body = json.loads(json.dumps(dialect_for(wire).encode(request).json, default=dict))
-    assert wire.read(body).options.tool_choice == "search"
+    assert read_request(wire, request).options.tool_choice == "search"
 
 
 PNG = b"\x89PNG...."
+DATA_ONLY = [
+    llm.ImagePart(PNG),
+    llm.FilePart(b"%PDF", name="a.pdf"),
+    llm.FilePart(b"words", name="a.txt", mime_type="text/plain"),
+]
 MEDIA: dict[str, list[Any]] = {
     "chat": [
         llm.ImagePart(PNG),
@@ -431,6 +453,8 @@ MEDIA: dict[str, list[Any]] = {
         llm.FilePart(b"%PDF", name="a.pdf"),
         llm.FilePart(b"words", name="a.txt", mime_type="text/plain"),
     ],
+    "vertex_messages": DATA_ONLY,
+    "bedrock_messages": DATA_ONLY,
 }
 
 
@@ -438,8 +462,7 @@ MEDIA: dict[str, list[Any]] = {
 def test_media_are_read_as_they_were_meant(wire: Wire) -> None:
     sent = MEDIA[wire.name]
     request = ChatRequest((HumanMessage(sent),), GenerateOptions(model="m", max_tokens=5))
-    body = json.loads(json.dumps(dialect_for(wire).encode(request).json, default=dict))
-    (got,) = wire.read(body).messages
+    (got,) = read_request(wire, request).messages
     for part, want in zip(got.parts, sent, strict=True):
         assert type(part) is type(want)
         for name in ("data", "url", "file_id"):
@@ -462,7 +485,7 @@ def test_an_earlier_answer_is_read_with_its_reasoning(wire: Wire) -> None:
                 {"type": "redacted_thinking", "data": "d"},
             ],
         },
-    }[wire.name]
+    }[wire.name.rpartition("_")[2]]
     user = {"role": "user", "content": "hi"}
     got = wire.read({"messages": [user, thought, user], "input": [user, thought, user]})
     answer = got.messages[1]

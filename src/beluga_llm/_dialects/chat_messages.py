@@ -34,12 +34,21 @@ class MessageEncoder:
         quirks: what the server wants.
         notes: takes what is left out.
         tool_id: makes a tool call's id one that the server accepts.
+        own_item: the item of a part where the server has its own form for it, else None.
     """
 
-    def __init__(self, quirks: ChatQuirks, notes: Notes, tool_id: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        quirks: ChatQuirks,
+        notes: Notes,
+        tool_id: Callable[[str], str],
+        *,
+        own_item: Callable[[ContentPart], JsonObject | None],
+    ) -> None:
         self.quirks = quirks
         self.notes = notes
         self.tool_id = tool_id
+        self.own_item = own_item
         self._roles = {**_ROLES, SystemMessage: quirks.system_role}
 
     def encode(self, messages: Sequence[Message]) -> list[JsonObject]:
@@ -101,8 +110,9 @@ class MessageEncoder:
     def _spoken(self, message: AIMessage) -> Iterator[JsonObject]:
         for part in message.parts:
             if type(part) is ThinkingPart:
-                if self.quirks.replay_reasoning_field == "content" and not self._is_foreign(part):
-                    yield _thinking_item(part)
+                made = _ITEMS.get(self.quirks.replay_reasoning_field)
+                if made is not None and not self._is_foreign(part) and (item := made(part)):
+                    yield item
             else:
                 yield from self._texts((part,))
 
@@ -118,15 +128,16 @@ class MessageEncoder:
         thoughts = [part for part in message.parts if type(part) is ThinkingPart]
         own = [part for part in thoughts if not self._is_foreign(part)]
         name = self.quirks.replay_reasoning_field
-        if not own or name == "content":
+        if name in ("reasoning_content", "reasoning"):
+            stand_in = self.quirks.replay_reasoning_empty if message.tool_calls else None
+            text = "".join(part.text for part in own) or stand_in
+            return {} if text is None else {name: text}
+        if not own or name in _ITEMS:
             return {}
         stored = _stored_details(message, own)
         if name == "reasoning_details":
             details = stored or [_detail(part, index) for index, part in enumerate(own)]
             return {"reasoning_details": details}
-        if name:
-            text = "".join(part.text for part in own)
-            return {name: text} if text else {}
         signed = stored and self._signed_here(own)
         return {"reasoning_details": stored} if signed else {}
 
@@ -159,12 +170,26 @@ class MessageEncoder:
                 yield item
 
     def _part(self, part: ContentPart) -> JsonObject | None:
-        item = self._bare_part(part)
+        item = self.own_item(part) or self._bare_part(part)
         if item and (metadata := getattr(part, "metadata", None)):
             item.update({key: metadata[key] for key in self.quirks.part_hints if key in metadata})
         return item
 
+    def _is_refused(self, part: ContentPart) -> bool:
+        """Whether the server takes no such part, which is noted."""
+        kinds, url = self.quirks.unsupported_parts, getattr(part, "url", None)
+        if part.type in kinds:
+            self.notes.part(part)
+        elif url and f"{part.type}_url" in kinds and not url.startswith("data:"):
+            why = f"{part.type} parts by URL are not supported by {self.notes.provider}"
+            self.notes.part(part, why)
+        else:
+            return False
+        return True
+
     def _bare_part(self, part: ContentPart) -> JsonObject | None:
+        if self.quirks.unsupported_parts and self._is_refused(part):
+            return None
         match part:
             case TextPart():
                 self._is_foreign(part)
@@ -213,6 +238,23 @@ def _file(part: FilePart) -> JsonObject:
 def _thinking_item(part: ThinkingPart) -> JsonObject:
     item: JsonObject = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
     return {**item, "signature": part.signature} if part.signature else item
+
+
+def _summary_item(part: ThinkingPart) -> JsonObject | None:
+    """Databricks' form. Claude, who signs what it thinks there, takes nothing that is unsigned.
+
+    Source: https://docs.databricks.com/machine-learning/model-serving/score-reason-models
+    """
+    if not part.signature:
+        return None
+    summary = {"type": "summary_text", "text": part.text, "signature": part.signature}
+    return {"type": "reasoning", "summary": [summary]}
+
+
+_ITEMS: Mapping[str, Callable[[ThinkingPart], JsonObject | None]] = {
+    "content": _thinking_item,
+    "summary": _summary_item,
+}
 
 
 def _detail(part: ThinkingPart, index: int) -> JsonObject:

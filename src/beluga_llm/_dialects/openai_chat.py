@@ -1,19 +1,21 @@
 """The chat-completions dialect: OpenAI's, and that of every server which copies it.
 
 What differs between servers is data (`ChatQuirks`); a vendor is a row of it, or a subclass that
-overrides one of `tool_call_id`, `reasoning` and `finish_body`. `openai_chat_decoder` reads the
-answers.
+overrides one of `content_item`, `tool_call_id`, `reasoning` and `finish_body`.
+`openai_chat_decoder` reads the answers.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._dialects.chat_messages import MessageEncoder
+from beluga_llm._dialects.chat_reasoning import reasoning_fields
 from beluga_llm._dialects.openai_chat_decoder import ChatDecoder
 from beluga_llm._dialects.quirks import OPENAI_QUIRKS, ChatQuirks
 from beluga_llm._errors import BelugaError
@@ -23,6 +25,7 @@ from beluga_llm._http.problems import COMMON_RULES, ErrorRules, http_error
 from beluga_llm._ids import new_call_id
 from beluga_llm._option_types import ReasoningConfig, ResponseFormat
 from beluga_llm._options import GenerateOptions
+from beluga_llm._parts import ContentPart
 from beluga_llm._request import ChatRequest
 from beluga_llm._tool_types import ToolDefinition
 
@@ -33,7 +36,12 @@ _PLAIN_OPTIONS = (
     "temperature", "top_p", "top_k", "seed", "n", "frequency_penalty", "presence_penalty",
     "logprobs", "top_logprobs", "logit_bias", "user",
 )  # fmt: skip
-_SWITCHES = ("seed", "n", "logprobs", "parallel_tool_calls")
+_SWITCHES = ("seed", "n", "logprobs", "parallel_tool_calls", "tools")
+_PARTS = {"image": "images", "audio": "audio", "file": "files"}
+_ASKS_NOTHING: Mapping[str, Any] = {
+    "temperature": 1, "top_p": 1, "n": 1, "frequency_penalty": 0, "presence_penalty": 0,
+    "logprobs": False,
+}  # fmt: skip
 
 
 class OpenAIChatDialect(Dialect):
@@ -57,6 +65,7 @@ class OpenAIChatDialect(Dialect):
     ) -> None:
         super().__init__(provider, new_id=new_id)
         self.quirks = quirks or _QUIRKS.get(self.provider) or ChatQuirks()
+        self._families: dict[str, Self] = {}
         self.terminal = self.quirks.terminal
         self.error_rules: ErrorRules = COMMON_RULES.extended(
             codes=self.quirks.error_codes, patterns=self.quirks.error_patterns
@@ -64,8 +73,10 @@ class OpenAIChatDialect(Dialect):
 
     def encode(self, request: ChatRequest) -> HttpRequest:
         """The request; what the server cannot take is in its notes."""
+        if (own := self._of_model(request.options.model)) is not self:
+            return OpenAIChatDialect.encode(own, request)
         notes = Notes(self.provider, self.family)
-        encoder = MessageEncoder(self.quirks, notes, self.tool_call_id)
+        encoder = MessageEncoder(self.quirks, notes, self.tool_call_id, own_item=self.content_item)
         body: dict[str, Any] = {
             "model": request.options.model,
             "messages": encoder.encode(request.messages),
@@ -85,7 +96,8 @@ class OpenAIChatDialect(Dialect):
 
     def decoder(self, request: ChatRequest) -> Decoder:
         """A decoder for the stream or the whole body."""
-        return ChatDecoder(request, quirks=self.quirks, provider=self.provider, new_id=self.new_id)
+        quirks = self._of_model(request.options.model).quirks
+        return ChatDecoder(request, quirks=quirks, provider=self.provider, new_id=self.new_id)
 
     def error(
         self, status: int, headers: Mapping[str, str], body: bytes, *, now: float
@@ -96,15 +108,32 @@ class OpenAIChatDialect(Dialect):
         )
 
     def capabilities(self, model: str) -> Capabilities:
-        """What the quirks say; nothing is known of a single model."""
-        quirks = self.quirks
+        """What the quirks say of the server and of this model."""
+        quirks = self._of_model(model).quirks
         lacks = [name for name in _SWITCHES if name in quirks.unsupported]
+        lacks += [_PARTS[kind] for kind in _PARTS if kind in quirks.unsupported_parts]
         lacks += {"json_object", "json_schema"} - quirks.response_formats
         if quirks.stream_usage == "never":
             lacks.append("stream_usage")
-        return Capabilities().merged(dict.fromkeys(lacks, False)).merged(quirks.capabilities)
+        found = Capabilities(tool_choice=_choices(quirks)).merged(dict.fromkeys(lacks, False))
+        return found.merged(quirks.capabilities)
+
+    def _of_model(self, model: str | None) -> Self:
+        """This dialect as a model needs it, by the quirks of its family."""
+        family = self.quirks.family(model or "")
+        if family is None:
+            return self
+        if family not in self._families:
+            own = copy.copy(self)
+            own.quirks = self.quirks.of_family(family)
+            self._families[family] = own
+        return self._families[family]
 
     # --- what a vendor may override --------------------------------------------------------------
+
+    def content_item(self, part: ContentPart) -> dict[str, Any] | None:
+        """The item of a part that the server wants in a form of its own; None for the usual one."""
+        return None
 
     def tool_call_id(self, id: str) -> str:
         """The id as the server accepts it; the same for the call and its result."""
@@ -112,17 +141,7 @@ class OpenAIChatDialect(Dialect):
 
     def reasoning(self, config: ReasoningConfig, notes: Notes) -> Mapping[str, Any]:
         """The body fields that ask for reasoning."""
-        if self.quirks.reasoning_request == "object":
-            return _reasoning_object(config)
-        found = {}
-        if config.effort is not None:
-            if self.quirks.reasoning_request == "effort" and self._has("reasoning_effort", notes):
-                found[self._field("reasoning_effort")] = str(config.effort)
-            elif not self.quirks.reasoning_request:
-                notes.option("reasoning_effort")
-        if config.budget_tokens is not None:
-            notes.option("reasoning_budget")
-        return found
+        return reasoning_fields(config, self.quirks, notes)
 
     def finish_body(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body as it is sent."""
@@ -130,10 +149,12 @@ class OpenAIChatDialect(Dialect):
 
     # --- options ---------------------------------------------------------------------------------
 
-    def _has(self, option: str, notes: Notes) -> bool:
+    def _has(self, option: str, notes: Notes, value: Any = None) -> bool:
+        """Whether the server has an option; a value that asks for nothing is no loss."""
         if option not in self.quirks.unsupported:
             return True
-        notes.option(option)
+        if value is None or value != _ASKS_NOTHING.get(option):
+            notes.option(option)
         return False
 
     def _field(self, option: str) -> str:
@@ -147,9 +168,11 @@ class OpenAIChatDialect(Dialect):
             found[self._field("stop")] = list(options.stop)
         for name in _PLAIN_OPTIONS:
             value = getattr(options, name)
-            if value is not None and self._has(name, notes):
+            if value is not None and self._has(name, notes, value):
                 found[self._field(name)] = value
-        if "top_logprobs" in found:
+        if self.quirks.logprobs_count and found.keys() & {"logprobs", "top_logprobs"}:
+            found["logprobs"] = found.pop("top_logprobs", None) or int(found["logprobs"])
+        elif "top_logprobs" in found:
             found["logprobs"] = True
         return found
 
@@ -170,7 +193,7 @@ class OpenAIChatDialect(Dialect):
     # --- tools -----------------------------------------------------------------------------------
 
     def _tools(self, request: ChatRequest, notes: Notes) -> dict[str, Any]:
-        if not request.tools:
+        if not request.tools or not self._has("tools", notes):
             return {}
         options = request.options
         found: dict[str, Any] = {"tools": [self._tool(tool) for tool in request.tools]}
@@ -204,13 +227,11 @@ class OpenAIChatDialect(Dialect):
         return {"tool_choice": {"type": "function", "function": {"name": choice}}}
 
 
-def _reasoning_object(config: ReasoningConfig) -> dict[str, Any]:
-    """OpenRouter's form. Source: https://openrouter.ai/docs/use-cases/reasoning-tokens."""
-    found: dict[str, Any] = {}
-    if config.effort is not None:
-        found["effort"] = str(config.effort)
-    if config.budget_tokens is not None:
-        found["max_tokens"] = config.budget_tokens
-    if not config.include:
-        found["exclude"] = True
-    return {"reasoning": found} if found else {}
+def _choices(quirks: ChatQuirks) -> frozenset[str] | None:
+    """What may be asked as tool_choice, where the server lacks some of it."""
+    if "tool_choice" in quirks.unsupported:
+        return frozenset()
+    has = {"required": bool(quirks.tool_choice_required), "named": quirks.tool_choice_named}
+    if all(has.values()):
+        return None
+    return frozenset(("auto", "none", *(word for word in has if has[word])))

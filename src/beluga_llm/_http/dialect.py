@@ -120,6 +120,9 @@ class Dialect(ABC):
             as the same models are served there.
         terminal: "optional" declares that the provider gives no terminal evidence: the end of the
             bytes is then a normal end.
+        idempotency_header: the header under which the server knows repeated requests, where it
+            has one; every attempt of a call then sends the same key with the same body. No vendor
+            of ours documents one (Anthropic's says that it would not be honoured).
         tool_names: what a tool may be called.
         tool_names_rule: the same in words, for the error.
     """
@@ -127,6 +130,7 @@ class Dialect(ABC):
     provider: str = ""
     family: tuple[str, ...] = ()
     terminal: Literal["required", "optional"] = "required"
+    idempotency_header: str | None = None
     tool_names: re.Pattern[str] = re.compile(r"[A-Za-z0-9_-]{1,64}")
     tool_names_rule: str = "use 1 to 64 letters, digits, underscores or hyphens"
 

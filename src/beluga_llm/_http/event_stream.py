@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from zlib import crc32
 
 from beluga_llm._http.framing import FramingError
@@ -90,7 +91,8 @@ class AwsEventStream:
                 raise FramingError("event stream: wrong checksum of a message")
             headers = message[_PRELUDE.size : _PRELUDE.size + headers_size]
             payload = message[_PRELUDE.size + headers_size : -_CRC.size]
-            frames.append(_frame(dict(_headers(headers)), payload))
+            name, message_text = _meaning(headers) if len(headers) <= _USUAL else _read(headers)
+            frames.append((name, payload or message_text))
             start += total
         self._needed = _PRELUDE.size
         return start
@@ -126,11 +128,20 @@ def _headers(data: bytes) -> Iterator[tuple[str, str]]:
         raise FramingError(f"event stream: damaged headers: {error}") from error
 
 
-def _frame(headers: dict[str, str], payload: bytes) -> tuple[str, bytes]:
+def _read(data: bytes) -> tuple[str, bytes]:
+    """What the headers of a message say: the frame's name, and its data if there is no payload."""
+    headers = dict(_headers(data))
     kind = headers.get(":message-type", "event")
     if kind == "exception":
-        return f"exception:{headers.get(':exception-type', '')}", payload
+        return f"exception:{headers.get(':exception-type', '')}", b""
     if kind == "error":
         message = headers.get(":error-message", "").encode()
-        return f"error:{headers.get(':error-code', '')}", payload or message
-    return headers.get(":event-type", ""), payload
+        return f"error:{headers.get(':error-code', '')}", message
+    return headers.get(":event-type", ""), b""
+
+
+_meaning = lru_cache(maxsize=64)(_read)
+"""The same, remembered: a stream has a few kinds of messages, with equal headers."""
+
+_USUAL = 512
+"""Bytes of headers that are worth remembering."""

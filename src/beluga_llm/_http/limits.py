@@ -6,8 +6,11 @@ loop's, in seconds.
 
 from __future__ import annotations
 
+import attrs
+
 from beluga_llm._errors import RequestTimeoutError, StreamTimeoutError
 from beluga_llm._option_types import Timeouts
+from beluga_llm._request import NO_BOUNDS, ChatRequest, earliest
 
 LINGER = 1.0
 """Seconds to wait for the end of the body after the API's own end marker."""
@@ -43,6 +46,23 @@ class ReadLimits:
         self._fresh = False
         self._fired = ""
         self.content = False
+
+    @classmethod
+    def of(cls, timeouts: Timeouts, request: ChatRequest, now: float) -> ReadLimits:
+        """The limits of a request that begins now: the model's, and what the call has below them."""
+        bounds = request.bounds
+        if bounds is not NO_BOUNDS:
+            first_chunk = earliest(timeouts.first_chunk, bounds.first_chunk)
+            idle = earliest(timeouts.idle, bounds.idle)
+            timeouts = attrs.evolve(timeouts, first_chunk=first_chunk, idle=idle)
+        total = None if timeouts.total is None else now + timeouts.total
+        deadline = None if request.call is None else request.call.deadline
+        return cls(
+            timeouts,
+            streaming=request.streaming,
+            began=now,
+            deadline=earliest(deadline, bounds.deadline, total),
+        )
 
     def heard(self) -> None:
         """Data came: more than a comment or a ping."""

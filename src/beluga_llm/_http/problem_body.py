@@ -4,8 +4,8 @@ Shapes that are read (corpus and vendors' pages): `{"error": {...}}`, `{"error":
 `[{"error": {...}}]` (Google), `{"type": "error", "error": {...}, "request_id"}` (Anthropic),
 `{"message"}` with `x-amzn-errortype` (AWS), `{"detail": "text" or [{"loc", "msg"}]}` (FastAPI),
 `{"errors": [...]}`, `{"response": {"error": {...}}}` (Responses), `metadata.raw` (OpenRouter), JSON
-inside of the message, server-sent events, plain text, and web pages. Whatever else comes is shown
-as it is: reading an error never fails.
+inside of the message or of an `error` that is a text (Ollama), server-sent events, plain text, and
+web pages. Whatever else comes is shown as it is: reading an error never fails.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from beluga_llm._http.framing import SSE
+from beluga_llm._http.rate_headers import number, retry_after, until_reset
 from beluga_llm._json import JsonError, dumps_text, loads
 
 T = TypeVar("T")
@@ -77,12 +78,12 @@ def read_problem(
     host = host or headers.get(":authority", "")
     return Problem(
         message=_message(errors) or _message(objects) or _plain_message(value, status, host),
-        type=_first(map(_type, objects)) or _aws_name(headers.get("x-amzn-errortype", "")) or None,
-        code=_first(_word(item.get("code")) for item in objects),
+        type=_first(map(_type, objects)) or _aws_type(headers.get("x-amzn-errortype", "")),
+        code=_first(_word(item.get("code") or item.get("error_code")) for item in objects),
         param=_first(_word(item.get("param")) for item in objects),
         reasons=tuple(dict.fromkeys(word for item in objects for word in _reasons(item))),
         status_code_in_body=_first(map(_status, objects)),
-        retry_after=_retry_after(headers, errors, now),
+        retry_after=_retry_after(status, headers, errors, now),
         request_id=_request_id(headers, objects),
         body=value,
     )
@@ -113,7 +114,7 @@ def _errors(value: Any, depth: int = 0) -> list[dict[str, Any]]:
         if isinstance(error, dict) and (key != "response" or error.get("error")):
             break
     else:
-        return [value]
+        return _quoted(value.get("error"), depth) or [value]
     if key == "response":
         return _errors(error, depth + 1)
     metadata = error.get("metadata")
@@ -225,6 +226,11 @@ def _aws_name(word: str) -> str:
     return found[1] if found else word
 
 
+def _aws_type(header: str) -> str | None:
+    """The same of the header, where the name may be any word."""
+    return header.partition(":")[0].rpartition("#")[2].strip() or None
+
+
 def _reasons(item: dict[str, Any]) -> Iterator[str]:
     """Codes that stand deeper: Google's `details[].reason`, Azure's `innererror.code`."""
     for detail in _details(item):
@@ -247,17 +253,14 @@ def _status(item: dict[str, Any]) -> int | None:
 
 
 def _retry_after(
-    headers: Mapping[str, str], errors: list[dict[str, Any]], now: float
+    status: int, headers: Mapping[str, str], errors: list[dict[str, Any]], now: float
 ) -> float | None:
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    if said := headers.get("retry-after"):
-        seconds = _number(said)
-        delay = _until(said, headers.get("date"), now) if seconds is None else seconds
-        if delay is not None:
-            return delay
-    return next((delay for error in errors if (delay := _delay(error)) is not None), None)
+    said = retry_after(headers, now=now)
+    if said is None:
+        said = next((delay for error in errors if (delay := _delay(error)) is not None), None)
+    if said is None and status == 429:
+        return until_reset(headers, now=now)
+    return said
 
 
 def _delay(error: dict[str, Any]) -> float | None:
@@ -265,35 +268,8 @@ def _delay(error: dict[str, Any]) -> float | None:
     for detail in _details(error):
         delay = detail.get("retryDelay")
         if isinstance(delay, str):
-            return _number(delay.removesuffix("s"))
+            return number(delay.removesuffix("s"))
     return None
-
-
-def _number(text: str | None) -> float | None:
-    """A decimal number, not below 0."""
-    if text is None or not re.fullmatch(r"\s*[+-]?[0-9]{1,15}(\.[0-9]*)?\s*", text):
-        return None
-    return max(float(text), 0.0)
-
-
-def _until(date: str, sent: str | None, now: float) -> float | None:
-    """Seconds from the moment the answer was sent to an HTTP date, not below 0."""
-    then = _timestamp(date)
-    if then is None:
-        return None
-    start = _timestamp(sent) if sent else None
-    return max(then - (now if start is None else start), 0.0)
-
-
-def _timestamp(date: str) -> float | None:
-    from datetime import UTC
-    from email.utils import parsedate_to_datetime
-
-    try:
-        moment = parsedate_to_datetime(date)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _request_id(headers: Mapping[str, str], objects: list[dict[str, Any]]) -> str | None:

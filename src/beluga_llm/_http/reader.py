@@ -21,6 +21,7 @@ from beluga_llm._errors import (
     StreamInterruptedError,
 )
 from beluga_llm._http.dialect import PING, Decoder, Dialect, Frame, InBandError
+from beluga_llm._http.event_stream import AwsEventStream
 from beluga_llm._http.framing import SSE, WholeBody
 from beluga_llm._http.think_tags import ThinkTags
 from beluga_llm._redaction import redact_bytes
@@ -28,6 +29,8 @@ from beluga_llm._request import ChatRequest
 from beluga_llm._usage import FinishReason
 
 _EVENT_STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
+_BINARY = ("", "application/vnd.amazon.eventstream", "application/octet-stream")
+_JSON_STARTS = (b"{", b"[")
 
 HEAD_LIMIT = 65_536
 """How many bytes without a frame are kept, in case they are a body of another kind."""
@@ -84,8 +87,10 @@ class AnswerReader:
 
     def _choose_framing(self, content_type: str) -> None:
         kind = content_type.partition(";")[0].strip().lower()
-        self._foreign_type = kind not in ("", "text/event-stream")
-        if isinstance(self._framing, SSE) and (kind == "text/html" or kind.endswith("json")):
+        binary = isinstance(self._framing, AwsEventStream)
+        self._foreign_type = kind not in (_BINARY if binary else ("", "text/event-stream"))
+        is_whole = kind == "text/html" or kind.endswith("json")
+        if (binary and self._foreign_type) or (isinstance(self._framing, SSE) and is_whole):
             self._framing, self._streaming = WholeBody(), False
         elif isinstance(self._framing, WholeBody) and kind == "text/event-stream":
             self._framing, self._streaming = SSE(), True
@@ -96,13 +101,27 @@ class AnswerReader:
         found: list[StreamChunk] = []
         if self._head is not None and self._streaming:
             _keep_head(self._head, data)
+            if isinstance(self._framing, AwsEventStream):
+                data = self._unmasked(data)
         try:
             self._decode(self._framing.feed(data), found)
         except BelugaError as error:
             self.failure = error
         except ValueError as error:  # the framing's
-            self.failure = MalformedResponseError(f"damaged stream: {error}")
+            self.failure = _damaged(error)
         return self._marked(found)
+
+    def _unmasked(self, data: bytes) -> bytes:
+        """The bytes to frame: all so far, where they are JSON that is no binary event stream.
+
+        A binary message begins with its length, the first byte of which is 0.
+        """
+        head = bytes(self._head or b"")
+        if not head.lstrip().startswith(_JSON_STARTS):
+            return data
+        self._framing, self._streaming = WholeBody(), False
+        self._decoder = self._new_decoder()
+        return head
 
     def finish(self, broken: ConnectionFailedError | None = None) -> list[StreamChunk]:
         """The last chunks; `failure` says whether the answer is complete.
@@ -117,6 +136,8 @@ class AnswerReader:
             found.extend(self._decoder.finish())
         except BelugaError as error:
             self.failure = error
+        except ValueError as error:  # the framing's, about the bytes that came last
+            self.failure = _damaged(error)
         if self._tags is not None:
             found = [*self._untagged(found), *self._tags.finish()]
         if self.failure is None:
@@ -136,7 +157,7 @@ class AnswerReader:
 
     def _body_in_disguise(self, head: bytes) -> Sequence[Frame]:
         """JSON under the name of an event stream; text under a name of its own is an error."""
-        if head[:1] not in (b"{", b"["):
+        if not head.startswith(_JSON_STARTS):
             if self._foreign_type and not head.startswith(_EVENT_STARTS):
                 raise self._error(InBandError(head), head)
             return ()
@@ -220,7 +241,11 @@ class AnswerReader:
         return chunks
 
 
+def _damaged(error: ValueError) -> MalformedResponseError:
+    return MalformedResponseError(f"damaged stream: {error}")
+
+
 def _keep_head(head: bytearray, data: bytes) -> None:
     """Keeps what came without a frame: all of what may be JSON, else the beginning."""
-    if len(head) < HEAD_LIMIT or head[:64].lstrip().startswith((b"{", b"[")):
+    if len(head) < HEAD_LIMIT or head[:64].lstrip().startswith(_JSON_STARTS):
         head += data

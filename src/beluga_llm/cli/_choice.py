@@ -44,8 +44,10 @@ async def choose(asked: str | None) -> Choice:
     if named := variable(BELUGA_MODEL):
         return Choice(named, f"{BELUGA_MODEL} is set")
     passed = PassedOver()
-    installed = []
+    installed: list[Installed] = []
     for one in installed_specs(passed.broken):
+        if any(one.spec is other.spec for other in installed):
+            continue  # another name of a provider that was asked already
         if choice := _with_key(one, passed):
             return choice
         installed.append(one)
@@ -103,8 +105,16 @@ def _with_key(one: Installed, passed: PassedOver) -> Choice | None:
     return None
 
 
+_LOCAL = ("ollama", "lmstudio", "llamacpp", "vllm")
+"""Servers on this machine, in the order in which they are taken; others follow."""
+
+
+def _local_place(one: Installed) -> int:
+    return _LOCAL.index(one.entry) if one.entry in _LOCAL else len(_LOCAL)
+
+
 async def _on_this_machine(installed: Iterable[Installed]) -> Choice | None:
-    local = [(entry, spec) for entry, spec in installed if spec.local]
+    local = sorted((one for one in installed if one.spec.local), key=_local_place)
     answers = await asyncio.gather(*(served_model(spec) for _, spec in local))
     for (entry, _), served in zip(local, answers, strict=True):
         if served is not None:

@@ -71,8 +71,9 @@ def installed_specs(
 
 
 def variables_of(spec: ProviderSpec) -> list[str]:
-    """The environment variables that a provider reads: keys, address, headers."""
-    return [*spec.env, spec.base_url_variable, *spec.env_headers]
+    """The environment variables that a provider reads: keys, address, options, headers."""
+    options = (name for names in spec.option_env.values() for name in names)
+    return [*spec.env, spec.base_url_variable, *options, *spec.env_headers]
 
 
 def usual_key_variable(entry: str) -> str:

@@ -14,7 +14,6 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
-import attrs
 from attrs import field, frozen
 
 from beluga_llm._call import CallNext, Chunks, Layer
@@ -37,6 +36,7 @@ from beluga_llm._routing.attempts import (
     is_transient,
 )
 from beluga_llm._waiting import time_left
+from beluga_llm.middleware._settings import configured
 from beluga_llm.middleware._stamina import attempts_allowed, waits_are_off
 
 logger = logging.getLogger("beluga_llm.retry")
@@ -268,18 +268,11 @@ def with_retry(
         ConfigError: lists all settings that are wrong.
     """
     return Retry(
-        _policy(policy, settings),
+        configured(policy or RetryPolicy(), settings),
         mid_stream=mid_stream,
         clock=clock or SYSTEM_CLOCK,
         chance=random or _CHANCE,
     )
-
-
-def _policy(policy: RetryPolicy | None, settings: dict[str, Any]) -> RetryPolicy:
-    known = [attribute.name for attribute in attrs.fields(RetryPolicy)]
-    if unknown := sorted(set(settings) - set(known)):
-        raise ConfigError(f"unknown settings: {', '.join(unknown)} (known: {', '.join(known)})")
-    return attrs.evolve(policy or RetryPolicy(), **settings)
 
 
 _CHANCE = random.Random()  # noqa: S311 -- spreads waits, keeps no secrets

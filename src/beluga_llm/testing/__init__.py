@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING
 from beluga_llm._lazy import lazy_face
 
 if TYPE_CHECKING:
+    from beluga_llm.testing._assertions import assert_chunks_valid as assert_chunks_valid
+    from beluga_llm.testing._assertions import assert_error as assert_error
+    from beluga_llm.testing._assertions import assert_registered as assert_registered
+    from beluga_llm.testing._assertions import assert_stream_ok as assert_stream_ok
     from beluga_llm.testing._clock import VirtualClock as VirtualClock
+    from beluga_llm.testing._conformance import ChatModelConformance as ChatModelConformance
+    from beluga_llm.testing._conformance import DialectConformance as DialectConformance
     from beluga_llm.testing._conforms import assert_conforms as assert_conforms
     from beluga_llm.testing._fixtures import MockExhaustedError as MockExhaustedError
     from beluga_llm.testing._reply import Reply as Reply
@@ -30,7 +36,11 @@ if TYPE_CHECKING:
     from beluga_llm.testing.mock import MockChatModel as MockChatModel
 
 _WHERE = {
+    "testing._assertions": (
+        "assert_chunks_valid", "assert_error", "assert_registered", "assert_stream_ok",
+    ),
     "testing._clock": ("VirtualClock",),
+    "testing._conformance": ("ChatModelConformance", "DialectConformance"),
     "testing._conforms": ("assert_conforms",),
     "testing._fixtures": ("MockExhaustedError",),
     "testing._reply": ("Reply", "Seen"),
@@ -39,6 +49,6 @@ _WHERE = {
     "testing._server": ("FakeServer", "demo_server"),
     "testing.demo": ("DemoChatModel",),
     "testing.mock": ("MockChatModel",),
-}
+}  # fmt: skip
 
 __all__, __getattr__, __dir__ = lazy_face(__name__, _WHERE)

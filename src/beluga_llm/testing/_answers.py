@@ -31,7 +31,12 @@ from beluga_llm.testing._reply import Reply, Script, Seen
 from beluga_llm.testing._sender import Payload
 from beluga_llm.testing._wire import EVENTS, Encoder, Facts, Failure, Wire
 from beluga_llm.testing._wire_chat import ChatWire
+from beluga_llm.testing._wire_claude_clouds import BedrockMessagesWire, VertexMessagesWire
+from beluga_llm.testing._wire_cohere import CohereWire
+from beluga_llm.testing._wire_converse import ConverseWire
+from beluga_llm.testing._wire_generate_content import GenerateContentWire
 from beluga_llm.testing._wire_messages import MessagesWire
+from beluga_llm.testing._wire_ollama import OllamaWire
 from beluga_llm.testing._wire_responses import ResponsesWire
 
 JSON = "application/json"
@@ -41,6 +46,12 @@ WIRES: Mapping[str, Wire] = {
         ChatWire(),
         ResponsesWire(),
         MessagesWire(),
+        VertexMessagesWire(),
+        BedrockMessagesWire(),
+        GenerateContentWire(),
+        CohereWire(),
+        ConverseWire(),
+        OllamaWire(),
     )
 }
 """All wire formats, by their names."""
@@ -64,7 +75,11 @@ async def payload_of(reply: Reply, seen: Seen, number: int) -> Payload:
     if failure is not None and (reply.error_after is None or not seen.streaming):
         return refusal(wire, failure, number, seen, said_in_status=_in_status(reply))
     body = seen.json if isinstance(seen.json, dict) else {}
-    facts = Facts(number=number, request=wire.asked(seen.path.rstrip("/"), body))
+    facts = Facts(
+        number=number,
+        request=wire.asked(seen.path.rstrip("/"), body),
+        usage_unasked=reply.usage_unasked,
+    )
     if isinstance(reply.answer, ChatModel):
         payload = await _of_model(reply.answer, wire, facts, reply, seen)
     else:

@@ -62,6 +62,8 @@ class Reply:
         end_marker: False leaves the API's end marker out of a stream (`[DONE]`, message_stop,
             response.completed), where it is a frame of its own.
         finish: False leaves the finish reason and the usage out as well.
+        usage_unasked: tells the usage in a stream though the request does not ask for it, as
+            some servers of chat completions do.
         close: closes the connection after the answer, and says so in a header.
     """
 
@@ -89,6 +91,7 @@ class Reply:
     whole_pieces: bool = field(default=False, kw_only=True)
     end_marker: bool = field(default=True, kw_only=True)
     finish: bool = field(default=True, kw_only=True)
+    usage_unasked: bool = field(default=False, kw_only=True)
     close: bool = field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:

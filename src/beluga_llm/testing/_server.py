@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import inspect
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -45,13 +45,15 @@ _MODELS = {
     "data": [{"id": "fake-model", "object": "model", "type": "model", "owned_by": "fake"}],
     "has_more": False,
 }
+_TAGS = {"models": [{"name": "fake-model", "model": "fake-model", "details": {}}]}
+"""The same as Ollama lists it."""
 
 
 class FakeServer:
     """A server that speaks chat completions, Responses and Anthropic's messages.
 
-    `GET .../models` and `POST .../messages/count_tokens` are answered without a script, unless a
-    reply has such a path.
+    `GET .../models` and `GET /api/tags` (Ollama's list) and `POST .../messages/count_tokens` are
+    answered without a script, unless a reply has such a path.
 
     Args:
         default: what is answered when the queue of replies is empty: a Reply, what a Reply may
@@ -153,9 +155,12 @@ class FakeServer:
         )
         return asked.disconnected_at or 0.0
 
-    async def idle(self, *, within: float = 1.0) -> None:
-        """Waits until no connection is open."""
-        await self._bell.until(lambda: not self.connections, within, "the last connection's end")
+    async def idle(self, *, besides: Collection[Connection] = (), within: float = 1.0) -> None:
+        """Waits until no connection is open, besides those that are none of the caller's."""
+        others = frozenset(besides)
+        await self._bell.until(
+            lambda: self.connections <= others, within, "the last connection's end"
+        )
 
     def changed(self) -> None:
         """Wakes those who wait for something to happen."""
@@ -275,8 +280,12 @@ def _unscripted(seen: Seen) -> Payload | None:
     path = seen.path.rstrip("/")
     if seen.method == "GET" and path.endswith("/models"):
         return json_payload(_MODELS)
-    if path.endswith("/messages/count_tokens"):
+    if seen.method == "GET" and path.endswith("/api/tags"):
+        return json_payload(_TAGS)
+    if path.endswith(("/messages/count_tokens", "/count-tokens:rawPredict")):
         return json_payload({"input_tokens": counted(seen.json, "").input_tokens})
+    if path.endswith(":countTokens"):
+        return json_payload({"totalTokens": counted(seen.json, "").input_tokens})
     return None
 
 

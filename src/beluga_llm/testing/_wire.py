@@ -29,6 +29,25 @@ CREATED = 1735689600
 
 JsonObject = dict[str, Any]
 
+CARRIED = frozenset(
+    (
+        "thinking",  # reasoning as text
+        "signature",  # ... signed
+        "redacted",  # ... encrypted
+        "text_signature",  # a signature on text
+        "call_signature",  # a signature on a tool call
+        "call_ids",  # ids of tool calls
+        "model_id",
+        "response_id",
+        "cached_tokens",
+        "reasoning_tokens",
+        "refusal",  # the text of a refusal
+        "content_filter",  # the finish reason
+        "error_code",  # the vendor's word for an error, beside its text
+    )
+)
+"""What some wire formats have and others lack; the contract kit skips what is not there."""
+
 
 def event(data: Any, name: str = "") -> bytes:
     """A server-sent event of JSON data."""
@@ -95,6 +114,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         request: the JSON of the request.
         model_id, response_id: of the answer, where it says so itself.
         usage: of the answer, as far as it is known at its beginning.
+        usage_unasked: a stream tells it though the request does not ask for it.
     """
 
     number: int = 1
@@ -102,6 +122,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str | None = None
     response_id: str | None = None
     usage: Usage = NO_USAGE
+    usage_unasked: bool = False
 
     @property
     def model(self) -> str:
@@ -176,6 +197,7 @@ class Wire(ABC):
         request_id: the header that carries the request's id.
         empty: the body of an answer that holds no answer; None where there is no such thing.
         terms: how it says each kind of error.
+        carries: what its answers can hold beside text, tool calls and token counts; see CARRIED.
     """
 
     name: ClassVar[str]
@@ -187,6 +209,7 @@ class Wire(ABC):
     request_id: ClassVar[str] = "x-request-id"
     empty: ClassVar[JsonObject | None] = None
     terms: ClassVar[Mapping[str, Terms]]
+    carries: ClassVar[frozenset[str]] = frozenset()
 
     def matches(self, path: str) -> bool:
         """Whether this is the path of its endpoint."""

@@ -84,6 +84,12 @@ class ChatWire(Wire):
     path = "/chat/completions"
     empty: ClassVar[JsonObject | None] = {"choices": []}
     terms = OPENAI_TERMS
+    carries = frozenset(
+        (
+            "thinking", "call_ids", "model_id", "response_id", "cached_tokens", "reasoning_tokens",
+            "refusal", "content_filter", "error_code",
+        )
+    )  # fmt: skip
 
     def read(self, body: Mapping[str, Any]) -> ChatRequest:
         """The request that a body means."""
@@ -123,7 +129,8 @@ class ChatEncoder(Encoder):
         self._refused: set[int] = set()
         self._ids: dict[int, list[str]] = {}
         options = facts.request.get("stream_options")
-        self._asks_usage = isinstance(options, Mapping) and bool(options.get("include_usage"))
+        asked = isinstance(options, Mapping) and bool(options.get("include_usage"))
+        self._asks_usage = asked or facts.usage_unasked
 
     def begin(self) -> Sequence[bytes]:
         """The chunk with the role."""

@@ -26,6 +26,7 @@ _SAME = (
     "model", "temperature", "top_p", "seed", "n", "frequency_penalty", "presence_penalty",
     "logprobs", "top_logprobs", "user", "parallel_tool_calls",
 )  # fmt: skip
+_CHOICES = {"any": "required"}  # Mistral's word
 
 
 def read_chat_request(body: Mapping[str, Any]) -> ChatRequest:
@@ -91,7 +92,7 @@ def tool_choice(value: Any) -> str | None:
         function = value.get("function")
         name = function.get("name") if isinstance(function, Mapping) else value.get("name")
         return cast("str | None", name)
-    return value if isinstance(value, str) else None
+    return _CHOICES.get(value, value) if isinstance(value, str) else None
 
 
 def _tools(tools: Any) -> Iterator[ToolDefinition]:

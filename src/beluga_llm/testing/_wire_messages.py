@@ -71,6 +71,12 @@ class MessagesWire(Wire):
     request_id = "request-id"
     ping = b'event: ping\ndata: {"type": "ping"}\n\n'
     terms = ANTHROPIC_TERMS
+    carries = frozenset(
+        (
+            "thinking", "signature", "redacted", "call_ids", "model_id", "response_id",
+            "cached_tokens", "reasoning_tokens", "refusal", "content_filter", "error_code",
+        )
+    )  # fmt: skip
 
     def read(self, body: Mapping[str, Any]) -> ChatRequest:
         """The request that a body means."""
@@ -128,7 +134,7 @@ class MessagesEncoder(Encoder):
             "stop_details": None,
             "usage": usage,
         }
-        return (event({"type": "message_start", "message": message}, "message_start"),)
+        return (self.event({"type": "message_start", "message": message}),)
 
     def content(self, chunk: StreamChunk) -> Sequence[bytes]:
         """The events of the blocks that the chunk belongs to."""
@@ -157,16 +163,20 @@ class MessagesEncoder(Encoder):
             **self.metadata,
         }
         data = {"type": "message_delta", "delta": stop, "usage": messages_usage(self.usage)}
-        return [*self._close(), event(data, "message_delta")]
+        return [*self._close(), self.event(data)]
 
     def end(self) -> Sequence[bytes]:
         """`message_stop`."""
-        return (event({"type": "message_stop"}, "message_stop"),)
+        return (self.event({"type": "message_stop"}),)
 
     def error(self, failure: Failure) -> Sequence[bytes]:
         """The event `error`."""
         body = MessagesWire().error_body(failure)
-        return (event({"type": "error", "error": body["error"]}, "error"),)
+        return (self.event({"type": "error", "error": body["error"]}),)
+
+    def event(self, data: JsonObject) -> bytes:
+        """One event on the wire."""
+        return event(data, data["type"])
 
     # --- blocks ----------------------------------------------------------------------------------
 
@@ -219,12 +229,12 @@ class MessagesEncoder(Encoder):
         yield from self._close()
         self._open = kind, name
         data = {"type": "content_block_start", "index": self._blocks, "content_block": block}
-        yield event(data, "content_block_start")
+        yield self.event(data)
         self._blocks += 1
 
     def _delta(self, delta: JsonObject) -> bytes:
         data = {"type": "content_block_delta", "index": self._blocks - 1, "delta": delta}
-        return event(data, "content_block_delta")
+        return self.event(data)
 
     def _close(self) -> Iterator[bytes]:
         if self._open is None:
@@ -233,7 +243,7 @@ class MessagesEncoder(Encoder):
             yield self._delta({"type": "signature_delta", "signature": self._signature})
             self._signature = ""
         data = {"type": "content_block_stop", "index": self._blocks - 1}
-        yield event(data, "content_block_stop")
+        yield self.event(data)
         self._open = None
 
 

@@ -52,6 +52,12 @@ class ResponsesWire(Wire):
     name = "responses"
     path = "/responses"
     terms = OPENAI_TERMS
+    carries = frozenset(
+        (
+            "thinking", "redacted", "call_ids", "model_id", "response_id", "cached_tokens",
+            "reasoning_tokens", "refusal", "content_filter", "error_code",
+        )
+    )  # fmt: skip
 
     def read(self, body: Mapping[str, Any]) -> ChatRequest:
         """The request that a body means."""

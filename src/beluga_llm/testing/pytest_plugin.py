@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from beluga_llm import Registry
     from beluga_llm.testing import FakeServer, MockChatModel
 
+pytest.register_assert_rewrite("beluga_llm.testing._conformance")
+
+
+@pytest.fixture(scope="session")
+def beluga_conformance_server() -> Iterator[FakeServer]:
+    """The fake server that all conformance checks of a process share."""
+    from beluga_llm.testing import FakeServer
+
+    with FakeServer() as server:
+        yield server
+
 
 @pytest.fixture
 def fake_llm_server() -> Iterator[FakeServer]:

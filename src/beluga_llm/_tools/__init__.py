@@ -1,0 +1,1 @@
+"""Functions as tools, and the loop that lets a model use them."""

@@ -1,0 +1,185 @@
+"""Running the calls of one turn: each gives a result for the model, or ends the run.
+
+What is told to the model, and what is raised:
+
+    unknown tool, arguments that do not fit    told
+    ToolError                                  told
+    no result in time                          told
+    any other exception                        raised as ToolFailedError; told with on_error="report"
+
+The calls run in a task group, and errors are values in it, so that no ExceptionGroup comes out and
+a cancellation is never hidden behind an error. The first failure that ends the run cancels the
+calls beside it, and all have ended before anything is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from beluga_llm._errors import ToolArgumentsError, ToolError, ToolFailedError, ToolNotFoundError
+from beluga_llm._messages import Content, ToolMessage
+from beluga_llm._tool_types import Tool, ToolCall
+from beluga_llm._tools.results import to_content
+from beluga_llm._tools.settings import ToolSettings
+from beluga_llm._tools.toolset import ToolSet
+
+logger = logging.getLogger("beluga_llm.tools")
+
+MOST_SHOWN = 2000
+"""How many characters of broken arguments are shown to the model that wrote them."""
+
+
+@frozen
+class ToolEvent:
+    """A call that has ended.
+
+    Attributes:
+        call: what the model asked for.
+        result: what it is told.
+        error: why the result is an error; None where it is none.
+    """
+
+    call: ToolCall
+    result: ToolMessage
+    error: Exception | None = None
+
+
+Slot: TypeAlias = asyncio.Future[ToolEvent]
+
+
+class NoResultInTimeError(TimeoutError):
+    """A tool took longer than `tool_timeout`."""
+
+
+_TOLD = (ToolError, ToolArgumentsError, ToolNotFoundError, NoResultInTimeError)
+
+
+class Caller:
+    """Runs calls of some tools."""
+
+    def __init__(self, tools: ToolSet, settings: ToolSettings) -> None:
+        self._tools = tools
+        self._settings = settings
+
+    async def run_all(
+        self, calls: Sequence[ToolCall], slots: Sequence[Slot] | None = None
+    ) -> list[ToolEvent]:
+        """What became of the calls, in their order.
+
+        Args:
+            calls: all calls of one turn.
+            slots: where each event is put as soon as it is there.
+
+        Raises:
+            ToolFailedError: a tool failed, and that is not to be told to the model.
+        """
+        loop = asyncio.get_running_loop()
+        slots = [loop.create_future() for _ in calls] if slots is None else slots
+        jobs = list(zip(calls, slots, strict=True))
+        for batch in [jobs] if self._settings.parallel else [[job] for job in jobs]:
+            await self._run_together(batch)
+        return [slot.result() for slot in slots]
+
+    async def _run_together(self, jobs: Sequence[tuple[ToolCall, Slot]]) -> None:
+        failures: list[Exception] = []
+        tasks: list[asyncio.Task[None]] = []
+
+        async def run(call: ToolCall, slot: Slot) -> None:
+            try:
+                slot.set_result(await self._run(call))
+            except Exception as error:  # noqa: BLE001 -- raised below, when all have ended
+                failures.append(error)
+                for task in tasks:
+                    if task is not asyncio.current_task():
+                        task.cancel()
+
+        async with asyncio.TaskGroup() as group:
+            tasks += [group.create_task(run(call, slot)) for call, slot in jobs]
+        if failures:
+            raise failures[0]
+        for task in tasks:
+            task.result()  # raises CancelledError where a tool did so of its own accord
+
+    async def _run(self, call: ToolCall) -> ToolEvent:
+        content: Content = ""
+        error: Exception | None = await self._refusal(call)
+        if error is None:
+            try:
+                content = await self._content(call)
+            except Exception as problem:  # noqa: BLE001 -- told or raised below
+                error = problem
+        if error is not None:
+            await self._observe(self._settings.on_tool_error, call, error)
+            if self._settings.on_error == "raise" and not isinstance(error, _TOLD):
+                raise ToolFailedError(
+                    f"tool {call.name!r} failed: {type(error).__name__}: {error}"
+                ) from error
+            content = _words(call, error)
+        result = ToolMessage(content, call.id, name=call.name, is_error=error is not None)
+        await self._observe(self._settings.after_tool, call, result)
+        return ToolEvent(call, result, error)
+
+    async def _content(self, call: ToolCall) -> Content:
+        tool, arguments = self._tools.get(call.name), call.args
+        for _ in range(self._settings.tool_retries):
+            try:
+                return await self._attempt(tool, arguments)
+            except (ToolError, ToolArgumentsError):
+                raise
+            except Exception:
+                logger.debug("tool %s failed and is tried again", call.name, exc_info=True)
+        return await self._attempt(tool, arguments)
+
+    async def _attempt(self, tool: Tool, arguments: dict[str, Any]) -> Content:
+        limit = self._settings.tool_timeout
+        scope = asyncio.timeout(limit)
+        try:
+            async with scope:
+                return to_content(await tool.run(arguments))
+        except TimeoutError:
+            if not scope.expired():  # the tool's own
+                raise
+        raise NoResultInTimeError(f"{tool.definition.name!r} gave no result within {limit:g} s")
+
+    # --- observers -------------------------------------------------------------------------------
+
+    async def _refusal(self, call: ToolCall) -> ToolError | None:
+        """Tells that a call begins; a ToolError refuses it, another exception ends the run."""
+        if self._settings.before_tool is not None:
+            try:
+                await _awaited(self._settings.before_tool(call))
+            except ToolError as refusal:
+                return refusal
+        return None
+
+    async def _observe(self, observer: Callable[..., Any] | None, *what: Any) -> None:
+        if observer is None:
+            return
+        try:
+            await _awaited(observer(*what))
+        except Exception:
+            logger.exception("an observer of tools failed")
+
+
+async def _awaited(value: Any) -> None:
+    if inspect.isawaitable(value):
+        await value
+
+
+def _words(call: ToolCall, error: Exception) -> str:
+    """What the model is told of an error."""
+    if isinstance(error, ToolArgumentsError):
+        raw = call.arguments
+        shown = raw if len(raw) <= MOST_SHOWN else f"{raw[:MOST_SHOWN]}..."
+        return f"{error.message}\nThe arguments were: {shown}"
+    if isinstance(error, ToolFailedError):
+        return error.message
+    if isinstance(error, ToolError | NoResultInTimeError):
+        return str(error) or "the tool failed"
+    return f"{type(error).__name__}: {error}"

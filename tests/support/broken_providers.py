@@ -1,0 +1,593 @@
+"""Providers that each break one promise, and the check of the kit that must catch it.
+
+The file is run by `tests/io/test_conformance.py`, never collected by itself: here the tests fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, ClassVar
+
+import beluga_llm as llm
+from beluga_llm import replace
+from beluga_llm._compatible import openai_compatible
+from beluga_llm.plugin import (
+    ChatRequest,
+    Decoder,
+    Dialect,
+    HttpRequest,
+    OpenAIChatDialect,
+    ProviderModel,
+    Response,
+    StreamChunk,
+    WireRequest,
+)
+from beluga_llm.testing import ChatModelConformance, DialectConformance, FakeServer
+
+Chunks = AsyncGenerator[StreamChunk, None]
+
+
+class Sick(ProviderModel):
+    """A provider that is all right, but for what a subclass does to it."""
+
+    spec = openai_compatible
+
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        """What becomes of a chunk."""
+        return chunk
+
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        """What becomes of an error; None ends the answer as if it were complete."""
+        return error
+
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        """What becomes of a request's body."""
+        return json
+
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        chunks = super()._stream(request)
+        try:
+            async for chunk in chunks:
+                yield self.bent(chunk, request)
+        except llm.BelugaError as error:
+            if (raised := self.failed(error)) is not None:
+                raise raised from None
+            yield StreamChunk(finish_reason=llm.FinishReason.STOP)
+        finally:
+            await chunks.aclose()
+
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        super().__init__(*arguments, **fields)
+        self.dialect = Bent(self, self.dialect)
+
+
+class Bent(Dialect):
+    """The model's dialect, whose requests the model bends."""
+
+    def __init__(self, model: Sick, dialect: Dialect) -> None:
+        super().__init__(dialect.provider)
+        self.model, self.inner = model, dialect
+        self.decoder, self.error = dialect.decoder, dialect.error  # type: ignore[method-assign]  # handed on
+
+    def encode(self, request: ChatRequest) -> HttpRequest:
+        made = self.inner.encode(request)
+        return replace(made, json=self.model.body(made.json, request))
+
+    def decoder(self, request: ChatRequest) -> Decoder:  # the inner one's
+        raise NotImplementedError
+
+    def error(self, *arguments: Any, **keywords: Any) -> llm.BelugaError:  # the inner one's
+        raise NotImplementedError
+
+
+class Broken(ChatModelConformance):
+    """A test class that is to fail.
+
+    Attributes:
+        kind: the provider.
+        caught_by: the checks that must fail.
+    """
+
+    __test__ = False
+    api = "chat"
+    kind: ClassVar[type[llm.ChatModel]]
+    caught_by: ClassVar[tuple[str, ...]]
+    patience = 0.6
+
+    def make(self, server: FakeServer, **fields: Any) -> llm.ChatModel:
+        given = {
+            "base_url": server.base_url(self.api or ""), "api_key": self.api_key, "model": "m",
+        }  # fmt: skip
+        return self.kind(**{**given, **self.fields, **fields})
+
+
+BROKEN: dict[str, type[Broken]] = {}
+
+
+def caught_by(
+    *checks: str, **attributes: Any
+) -> Callable[[type[llm.ChatModel]], type[llm.ChatModel]]:
+    """Makes a test class of a provider, which these checks must catch."""
+
+    def decorate(kind: type[llm.ChatModel]) -> type[llm.ChatModel]:
+        facts = {"kind": kind, "caught_by": checks, "__test__": True, **attributes}
+        name = f"Test{kind.__name__}"
+        BROKEN[name] = globals()[name] = type(name, (Broken,), facts)
+        return kind
+
+    return decorate
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+@caught_by("test_usage_is_what_was_reported")
+class DropsUsage(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, usage=None)
+
+
+@caught_by("test_usage_that_was_not_reported_is_none")
+class InventsUsage(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, usage=chunk.usage or llm.Usage(0, 0))
+
+
+@caught_by("test_usage_is_the_same_in_both_kinds_of_call")
+class ForgetsUsageInStreams(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, usage=None) if request.streaming else chunk
+
+
+@caught_by("test_several_calls_are_told_apart")
+class MergesCalls(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        calls = (replace(call, index=0, id=None) for call in chunk.tool_calls)
+        return replace(chunk, tool_calls=tuple(calls))
+
+
+@caught_by("test_a_stream_is_a_whole_answer")
+class SpeaksAfterTheEnd(Sick):
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        async for chunk in super()._stream(request):
+            yield chunk
+        yield StreamChunk("And another thing.")
+
+
+@caught_by("test_both_kinds_of_call_mean_the_same")
+class DropsWordsInStreams(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, delta="") if request.streaming and "done" in chunk.delta else chunk
+
+
+@caught_by("test_chunks_come_as_they_arrive")
+class WaitsForTheEnd(Sick):
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        for chunk in [chunk async for chunk in super()._stream(request)]:
+            yield chunk
+
+
+@caught_by("test_thinking_is_no_text")
+class ThinksAloud(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, delta=chunk.delta + chunk.reasoning_delta, reasoning_delta="")
+
+
+@caught_by(
+    "test_opaque_data_come_back_unchanged[stream-False-True]",
+    api="responses",
+    fields={"api": "responses"},
+)
+class LosesEncryptedReasoning(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, redacted_data=None)
+
+
+@caught_by("test_the_finish_reason_is_told")
+class AlwaysStops(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, finish_reason=chunk.finish_reason and llm.FinishReason.STOP)
+
+
+@caught_by("test_a_stream_that_breaks_off_is_interrupted")
+class TakesTruncationForSuccess(Sick):
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        return None if isinstance(error, llm.StreamInterruptedError) else error
+
+
+@caught_by("test_a_stream_cut_anywhere_is_never_taken_for_whole")
+class TakesAnEndOfBytesForSuccess(TakesTruncationForSuccess):
+    pass
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+@caught_by("test_a_conversation_arrives_whole")
+class SaysSystemAsUser(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {**json, "messages": [{**said, "role": "user"} for said in json["messages"]]}
+
+
+@caught_by("test_an_option_is_sent_or_told")
+class DropsOptions(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {name: value for name, value in json.items() if name != "temperature"}
+
+
+@caught_by("test_both_kinds_of_call_ask_the_same")
+class StreamsWithoutStops(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {name: v for name, v in json.items() if name != "stop" or not request.streaming}
+
+
+@caught_by("test_schemas_arrive_whole")
+class ThinsSchemas(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return _without(json, "required") if "tools" in json else json
+
+
+@caught_by("test_media_are_sent_or_refused")
+class SkipsMedia(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {**json, "messages": [{"role": "user", "content": "What is this?"}]}
+
+
+@caught_by("test_the_model_of_a_call_is_asked")
+class AsksOneModelOnly(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {**json, "model": self.model_id}
+
+
+@caught_by("test_results_go_back_to_their_calls")
+class LosesResults(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {**json, "messages": [said for said in json["messages"] if said["role"] != "tool"]}
+
+
+@caught_by("test_a_choice_of_tools_is_sent_or_told")
+class ChoosesForItself(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {name: value for name, value in json.items() if name != "tool_choice"}
+
+
+@caught_by("test_a_form_of_the_answer_is_asked_or_told")
+class AnswersInAnyForm(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {name: value for name, value in json.items() if name != "response_format"}
+
+
+# --- errors and secrets -------------------------------------------------------------------------
+
+
+@caught_by("test_a_status_has_its_class[generate-404]")
+class SwallowsErrors(Sick):
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        return None
+
+
+@caught_by("test_an_exhausted_quota_is_not_worth_waiting_for")
+class RaisesOneClass(Sick):
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        return llm.RateLimitError(error.message)
+
+
+@caught_by("test_the_time_to_wait_is_read")
+class ForgetsTheTimeToWait(Sick):
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        error.retry_after = None
+        return error
+
+
+@caught_by("test_a_status_has_its_class[stream-503]")
+class TriesAgainByItself(Sick):
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        try:
+            async for chunk in super()._stream(request):
+                yield chunk
+        except llm.ProviderUnavailableError:
+            async for chunk in super()._stream(request):
+                yield chunk
+
+
+@caught_by("test_the_key_shows_in_no_error")
+class LeaksTheKey(Sick):
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        return type(error)(f"{error.message} (the key is {self._config.api_key.reveal()})")  # type: ignore[union-attr]  # a Secret here
+
+
+@caught_by("test_the_key_stands_in_headers_only")
+class SendsTheKeyInTheBody(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {**json, "key": self._config.api_key.reveal()}  # type: ignore[union-attr]  # a Secret here
+
+
+# --- time, cancellation, sharing ----------------------------------------------------------------
+
+
+@caught_by("test_leaving_a_stream_stops_the_server[cancel]")
+class SwallowsCancellation(Sick):
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        try:
+            async for chunk in super()._stream(request):
+                yield chunk
+        except asyncio.CancelledError:
+            return
+
+
+@caught_by("test_cancelling_a_call_stops_the_server[generate-head]", "test_cancelling_at_any_point")
+class WrapsCancellation(Sick):
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        try:
+            async for chunk in super()._stream(request):
+                yield chunk
+        except asyncio.CancelledError as error:
+            raise llm.ProviderError("cancelled") from error
+
+
+class KeptOpen:
+    """An answer that is never closed."""
+
+    def __init__(self, response: Response) -> None:
+        self.status, self.headers, self.read = response.status, response.headers, response.read
+        self.response = response
+
+    def close(self) -> None:
+        """Forgotten."""
+
+
+@caught_by("test_leaving_a_stream_stops_the_server[break]")
+class LeaksTheResponse(Sick):
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        super().__init__(*arguments, **fields)
+        self._kept: list[KeptOpen] = []
+
+    async def _send(self, wire: WireRequest, *arguments: Any) -> Any:
+        self._kept.append(KeptOpen(await super()._send(wire, *arguments)))
+        return self._kept[-1]
+
+    async def _aclose(self) -> None:
+        for kept in self._kept:
+            kept.response.close()
+        await super()._aclose()
+
+
+@caught_by("test_a_stall_ends[idle]")
+class IgnoresTimeouts(Sick):
+    def _limits_of(self, options: llm.GenerateOptions) -> llm.Timeouts:
+        return llm.Timeouts()
+
+    def _set_deadline(self, options: llm.GenerateOptions, call: Any) -> bool:
+        return False
+
+
+@caught_by("test_a_text_is_answered")
+class LeavesATaskBehind(Sick):
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        self._task = asyncio.create_task(asyncio.sleep(60))
+        async for chunk in super()._stream(request):
+            yield chunk
+
+
+@caught_by("test_a_text_is_answered")
+class LeavesAnErrorBehind(Sick):
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        asyncio.get_running_loop().call_soon(lambda: 1 // 0)
+        async for chunk in super()._stream(request):
+            yield chunk
+
+
+@caught_by("test_three_event_loops")
+class KnowsOneLoopOnly(Sick):
+    loop: asyncio.AbstractEventLoop | None = None
+
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        self.loop = self.loop or asyncio.get_running_loop()
+        if self.loop.is_closed():
+            raise RuntimeError("Event loop is closed")
+        async for chunk in super()._stream(request):
+            yield chunk
+
+
+@caught_by("test_defaults_lie_below_the_options_of_a_call")
+class SharesOptions(Sick):
+    def with_options(self, **keywords: Any) -> Any:
+        self._options = super().with_options(**keywords)._options
+        return self
+
+
+@caught_by("test_a_hundred_calls_at_once_keep_their_answers")
+class SharesAnswers(Sick):
+    last: StreamChunk | None = None
+
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        async for chunk in super()._stream(request):
+            if chunk.delta:
+                self.last = chunk
+                await asyncio.sleep(0)
+                yield self.last
+            else:
+                yield chunk
+
+
+@caught_by(
+    "test_leaving_a_stream_stops_the_server[break]",
+    "test_leaving_a_stream_stops_the_server[aclose]",
+    "test_leaving_a_stream_stops_the_server[exception]",
+    "test_a_dropped_stream_stops_the_server",
+    "test_chunks_come_as_they_arrive",
+    patience=0.4,
+)
+class SaysNothing(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, delta="")
+
+
+class ClosedLate(KeptOpen):
+    """An answer that is closed when there is time for it."""
+
+    def close(self) -> None:
+        asyncio.get_running_loop().call_later(0.15, self.response.close)
+
+
+@caught_by("test_leaving_a_stream_stops_the_server[break]", patience=3.0)
+class LeavesLate(Sick):
+    async def _send(self, wire: WireRequest, *arguments: Any) -> Any:
+        return ClosedLate(await super()._send(wire, *arguments))
+
+
+@caught_by("test_closing_lets_running_calls_end")
+class ClosesTooMuch(Sick):
+    async def _aclose(self) -> None:
+        for pool in self._transport._pools.values():  # type: ignore[attr-defined]  # aiohttp's
+            await pool.session.close()
+        await super()._aclose()
+
+
+def _without(value: Any, key: str) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without(item, key) for name, item in value.items() if name != key}
+    return [_without(item, key) for item in value] if isinstance(value, list | tuple) else value
+
+
+# --- dialects -----------------------------------------------------------------------------------
+
+
+class BrokenDialect(DialectConformance):
+    """A test class that is to fail."""
+
+    __test__ = False
+    api = "chat"
+    caught_by: ClassVar[tuple[str, ...]]
+
+
+def dialect_caught_by(*checks: str) -> Callable[[type[Dialect]], type[Dialect]]:
+    def decorate(kind: type[Dialect]) -> type[Dialect]:
+        name = f"Test{kind.__name__}"
+        facts = {"dialect": kind("kit"), "caught_by": checks, "__test__": True}
+        BROKEN[name] = globals()[name] = type(name, (BrokenDialect,), facts)  # type: ignore[assignment]  # both have caught_by
+        return kind
+
+    return decorate
+
+
+@dialect_caught_by("test_encoding_is_pure")
+class Counts(OpenAIChatDialect):
+    count = 0
+
+    def encode(self, request: ChatRequest) -> HttpRequest:
+        Counts.count += 1
+        made = super().encode(request)
+        return replace(made, json={**made.json, "number": Counts.count})
+
+
+@dialect_caught_by("test_an_option_is_sent_or_noted")
+class ForgetsSeeds(OpenAIChatDialect):
+    def encode(self, request: ChatRequest) -> HttpRequest:
+        made = super().encode(request)
+        return replace(made, json={name: v for name, v in made.json.items() if name != "seed"})
+
+
+@dialect_caught_by("test_a_part_is_sent_or_noted")
+class ForgetsVideos(OpenAIChatDialect):
+    def encode(self, request: ChatRequest) -> HttpRequest:
+        return replace(super().encode(request), notes=())
+
+
+@dialect_caught_by("test_any_conversation_can_be_encoded")
+class NeedsText(OpenAIChatDialect):
+    def encode(self, request: ChatRequest) -> HttpRequest:
+        assert all(message.parts for message in request.messages)
+        return super().encode(request)
+
+
+class Wrapped(Decoder):
+    """The right decoder, for a subclass to do harm to."""
+
+    def __init__(self, inner: Decoder) -> None:
+        self.inner = inner
+
+    def feed(self, event: str, data: bytes) -> Any:
+        chunks = self.inner.feed(event, data)
+        self.complete, self.ended = self.inner.complete, self.inner.ended
+        return chunks
+
+    def finish(self) -> Any:
+        return self.inner.finish()
+
+
+class Trusting(Wrapped):
+    def feed(self, event: str, data: bytes) -> Any:
+        chunks = super().feed(event, data)
+        self.complete = self.complete or any(chunk.delta for chunk in chunks)
+        return chunks
+
+
+class Fragile(Wrapped):
+    def feed(self, event: str, data: bytes) -> Any:
+        if b'"choices":null' in data.replace(b" ", b"") or b'"delta":null' in data:
+            raise TypeError("'NoneType' object is not iterable")
+        return super().feed(event, data)
+
+
+class Strict(Wrapped):
+    def feed(self, event: str, data: bytes) -> Any:
+        if event:
+            raise llm.MalformedResponseError(f"unknown event {event!r}")
+        return super().feed(event, data)
+
+
+@dialect_caught_by("test_a_stream_cut_anywhere_is_never_taken_for_whole")
+class TrustsFirstWords(OpenAIChatDialect):
+    def decoder(self, request: ChatRequest) -> Decoder:
+        return Trusting(super().decoder(request))
+
+
+@dialect_caught_by("test_odd_frames_never_crash")
+class TrustsServers(OpenAIChatDialect):
+    def decoder(self, request: ChatRequest) -> Decoder:
+        return Fragile(super().decoder(request))
+
+
+@dialect_caught_by("test_what_is_unknown_changes_nothing")
+class KnowsAllEvents(OpenAIChatDialect):
+    def decoder(self, request: ChatRequest) -> Decoder:
+        return Strict(super().decoder(request))
+
+
+@dialect_caught_by("test_answers_do_not_touch_each_other")
+class HasOneDecoder(OpenAIChatDialect):
+    kept: ClassVar[dict[str, Decoder]] = {}
+
+    def decoder(self, request: ChatRequest) -> Decoder:
+        if not self.kept or next(iter(self.kept.values())).ended:
+            self.kept["only"] = super().decoder(request)
+        return self.kept["only"]
+
+
+@dialect_caught_by("test_the_pieces_of_a_stream_make_no_difference")
+class WantsWholeLines(OpenAIChatDialect):
+    def framing(self, request: ChatRequest) -> Any:
+        return Hasty(super().framing(request))
+
+
+class Hasty:
+    """Takes each read for whole events."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def feed(self, data: bytes) -> Any:
+        return self.inner.feed(data.rstrip() + b"\n\n")
+
+    def finish(self) -> Any:
+        return self.inner.finish()
+
+
+@dialect_caught_by("test_odd_errors_never_crash")
+class TrustsErrors(OpenAIChatDialect):
+    def error(self, status: int, headers: Any, body: bytes, *, now: float) -> llm.BelugaError:
+        if body.startswith(b"\xff"):
+            body.decode()
+        return super().error(status, headers, body, now=now)
