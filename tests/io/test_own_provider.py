@@ -83,7 +83,8 @@ async def test_a_stream_without_its_evidence_is_interrupted(server: FakeServer) 
 
 
 async def test_bytes_that_no_framing_understands_are_a_damaged_stream(server: FakeServer) -> None:
-    server.reply(b"\x00\x00\x00\x10" + b"no event stream " * 9)
+    damaged = b"\x00\x00\x00\x10" + b"no event stream " * 9
+    server.reply(damaged, content_type="application/vnd.amazon.eventstream")
     async with ask(server, DamagedOracle()) as model:
         with pytest.raises(llm.MalformedResponseError, match="damaged stream"):
             await model.stream("What is it?").response()
