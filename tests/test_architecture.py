@@ -28,9 +28,9 @@ FLOORS = {
     "protocol": "_dialects _http",
     "shell": """
         _breaker _caching _call _call_context _chat_stream _clock _closing _compatible
-        _delegating _environment _events _http_model _http_seal _installed _keywords _model
-        _plugins _provider _rate _registry _resilient _routing _signers _structured _tokens _transcript
-        _validate _waiting middleware
+        _deadline _delegating _environment _events _http_model _http_seal _installed
+        _keywords _model _plugins _provider _rate _registry _resilient _routing _signers
+        _structured _tokens _tools _transcript _validate _waiting middleware
     """,
     "faces": "__init__ __main__ cli plugin streams testing",
 }

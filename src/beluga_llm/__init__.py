@@ -139,6 +139,10 @@ if TYPE_CHECKING:
     from beluga_llm._routing.strategies import Weighted as Weighted
     from beluga_llm._serialize import from_dict as from_dict
     from beluga_llm._serialize import to_dict as to_dict
+    from beluga_llm._structured.face import structured as structured
+    from beluga_llm._structured.model import StructuredModel as StructuredModel
+    from beluga_llm._structured.model import StructuredResult as StructuredResult
+    from beluga_llm._structured.stream import StructuredStream as StructuredStream
     from beluga_llm._tokens import SimpleTokenizer as SimpleTokenizer
     from beluga_llm._tokens import TokenCount as TokenCount
     from beluga_llm._tokens import Tokenizer as Tokenizer
@@ -159,6 +163,7 @@ if TYPE_CHECKING:
     from beluga_llm._validate import ensure_messages as ensure_messages
     from beluga_llm.middleware.breaker import CircuitBreaker as CircuitBreaker
     from beluga_llm.middleware.breaker import with_circuit_breaker as with_circuit_breaker
+    from beluga_llm.middleware.cache import invalidate as invalidate
     from beluga_llm.middleware.cache import with_cache as with_cache
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
     from beluga_llm.middleware.guard import with_guard as with_guard
@@ -301,6 +306,12 @@ _WHERE = {
         "from_dict",
         "to_dict",
     ),
+    "_structured.face": ("structured",),
+    "_structured.model": (
+        "StructuredModel",
+        "StructuredResult",
+    ),
+    "_structured.stream": ("StructuredStream",),
     "_tokens": (
         "SimpleTokenizer",
         "TokenCount",
@@ -346,7 +357,10 @@ _WHERE = {
         "MemoryCache",
         "SQLiteCache",
     ),
-    "middleware.cache": ("with_cache",),
+    "middleware.cache": (
+        "invalidate",
+        "with_cache",
+    ),
     "_resilient": ("resilient",),
     "_tools.calling": ("ToolEvent",),
     "_tools.function": (

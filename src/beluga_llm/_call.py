@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from types import TracebackType
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from beluga_llm._chunks import StreamChunk
+from beluga_llm._deadline import Reads
 from beluga_llm._errors import (
     BelugaError,
     ConnectionFailedError,
@@ -36,10 +37,6 @@ logger = logging.getLogger("beluga_llm")
 Chunks: TypeAlias = AsyncGenerator[StreamChunk, None]
 CallNext: TypeAlias = Callable[[ChatRequest], Chunks]
 State: TypeAlias = Literal["pending", "open", "complete", "failed", "closed"]
-
-GRACE = 0.05
-"""Seconds after its deadline at which a call is stopped from outside: whoever watches the time
-inside it has the word first, with an error that says more."""
 
 SETTLE_EVERY = 256
 
@@ -58,7 +55,15 @@ class Middleware(Protocol):
 
 
 class Layer:
-    """The base of middleware objects whose `__call__` hands out a generator without being one."""
+    """The base of middleware objects that more is known of than what they do with a call.
+
+    Their `__call__` may hand out a generator without being one.
+
+    Attributes:
+        models: those that may answer instead of the model that it is put around.
+    """
+
+    models: Sequence[Any] = ()
 
     def __call__(self, request: ChatRequest, call_next: CallNext, /) -> Chunks:
         """The chunks of the answer."""
@@ -88,6 +93,9 @@ class Call:
         listeners: who hears of what layers do.
         cancelled: whether a stream was left because its consumer was cancelled.
         suppressed_error: the error that a hook had the call end without.
+        scope_deadline: that of a cancel scope around the call, where the running task is another
+            one than the scope's.
+        withheld: what came of the running attempt and was not passed on yet.
     """
 
     def __init__(self, op: str, provider: str, model_id: str) -> None:
@@ -106,6 +114,8 @@ class Call:
         self.listeners: list[Callable[[Any], Any]] = []
         self.cancelled = False
         self.suppressed_error: Exception | None = None
+        self.scope_deadline = math.inf
+        self.withheld: list[StreamChunk] = []
         self.begun = 0.0
         self.time_to_first_chunk: float | None = None
         self.chunks = 0
@@ -158,6 +168,10 @@ class Call:
                 logger.exception("a clean-up of a dropped stream failed")
 
 
+_OF_THE_CALL = frozenset(("attempt", "cancelled", "suppressed_error"))
+"""What a branch reads and changes on the call itself."""
+
+
 class Branch(Call):
     """One of several concurrent ways through a call: what it opens is its own, the rest the call's.
 
@@ -165,24 +179,27 @@ class Branch(Call):
     """
 
     def __init__(self, call: Call) -> None:
-        vars(self).update(vars(call))
-        self.opened: list[Chunks] = []
+        own = {name: value for name, value in vars(call).items() if name not in _OF_THE_CALL}
+        vars(self).update(own)
         self._whole = call
+        self.opened: list[Chunks] = []
+        self.withheld: list[StreamChunk] = []
 
-    @property
-    def attempt(self) -> int:
-        """How many requests were begun for the whole call."""
-        return self._whole.attempt
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
 
-    @attempt.setter
-    def attempt(self, count: int) -> None:
-        self._whole.attempt = count
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _OF_THE_CALL:
+            setattr(self._whole, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def join(self) -> None:
         """Goes on as the call itself, which closes from now on what was opened here."""
-        self._whole.opened.extend(self.opened)
-        self.opened = self._whole.opened
-        self._whole.provider, self._whole.model_id = self.provider, self.model_id
+        whole = self._whole
+        whole.opened.extend(self.opened)
+        del self.opened, self.scope_deadline  # from now on the whole call's
+        whole.provider, whole.model_id = self.provider, self.model_id
 
 
 def compose(handler: CallNext, layers: Sequence[Middleware], call: Call) -> CallNext:
@@ -246,41 +263,30 @@ async def close_all(opened: list[Chunks]) -> None:
         raise interrupted
 
 
-def running(chunks: Chunks) -> bool:
+async def give_up(chunks: Chunks, opened: list[Chunks]) -> None:
+    """Closes a generator, and all that were opened after it: what a failed attempt has left.
+
+    A layer that raises leaves what is inside of it as it is, with a slot and a connection.
+    """
+    if chunks in opened:
+        place = opened.index(chunks)
+        left, opened[place:] = opened[place:], []
+        await close_all(left)
+
+
+def running(chunks: AsyncGenerator[Any, None]) -> bool:
     """Whether somebody waits for the generator's next item right now."""
     return bool(getattr(chunks, "ag_running", False))
 
 
-class Until:
-    """`asyncio.timeout_at` for a read, a little later than the deadline, with an error of ours."""
-
-    def __init__(self, deadline: float | None) -> None:
-        self._scope = asyncio.timeout_at(None if deadline is None else deadline + GRACE)
-
-    async def __aenter__(self) -> None:
-        until = self._scope.when()
-        if until is not None and asyncio.get_running_loop().time() >= until:
-            raise RequestTimeoutError("the call took longer than its timeout (total)")
-        await self._scope.__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await self._scope.__aexit__(kind, error, traceback)
-        except TimeoutError:
-            raise RequestTimeoutError("the call took longer than its timeout (total)") from None
-
-
-async def limited(chunks: Chunks, call: Call) -> Chunks:
-    """Chunks that end with an error at the call's deadline, whatever makes them waits for."""
+async def limited(chunks: Chunks, deadline: Callable[[], float | None]) -> Chunks:
+    """Chunks that end with an error at the deadline, whatever makes them waits for."""
+    reads = Reads(chunks.__anext__, deadline)
     try:
-        async for chunk in pull(chunks, around=lambda: Until(call.deadline)):
+        async for chunk in reads:
             yield chunk
     finally:
+        reads.close()
         await chunks.aclose()
 
 

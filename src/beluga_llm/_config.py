@@ -102,7 +102,7 @@ def _hidden(values: Mapping[str, str]) -> str:
 _TELLING = re.compile(r"key|secret|token(?!s)|password|credential|auth|extra_", re.IGNORECASE)
 
 
-def _hidden_some(values: Mapping[str, Any]) -> str:
+def shown_options(values: Mapping[str, Any]) -> str:
     """Options without those whose name says that they may be secret."""
     if not isinstance(values, Mapping):
         return HIDDEN
@@ -147,8 +147,8 @@ class ProviderConfig:
     timeout: float | Timeouts = field(default=None, converter=_timeouts)
     headers: Mapping[str, str] = field(default=EMPTY, converter=_strings, repr=_hidden)
     query: Mapping[str, str] = field(default=EMPTY, converter=_strings, repr=_hidden)
-    defaults: Mapping[str, Any] = field(default=EMPTY, converter=_options, repr=_hidden_some)
-    options: Mapping[str, Any] = field(default=EMPTY, converter=_options, repr=_hidden_some)
+    defaults: Mapping[str, Any] = field(default=EMPTY, converter=_options, repr=shown_options)
+    options: Mapping[str, Any] = field(default=EMPTY, converter=_options, repr=shown_options)
     capabilities: Capabilities | Mapping[str, Any] | None = None
     unsupported_options: Literal["warn", "error", "ignore"] = "warn"
     unsupported_content: Literal["error", "drop"] = "error"

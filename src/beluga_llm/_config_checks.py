@@ -7,6 +7,7 @@ The texts name the field and never show a key.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -16,7 +17,12 @@ import attrs
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._config import FIELD_NAMES, ProviderConfig, Secret
 from beluga_llm._errors import ConfigError
-from beluga_llm._option_ranges import check_headers, check_timeout, option_problems
+from beluga_llm._option_ranges import (
+    check_headers,
+    check_timeout,
+    option_problems,
+    unsendable,
+)
 from beluga_llm._option_types import ReasoningConfig, Timeouts
 from beluga_llm._options import KEYWORDS, NO_OPTIONS, SHORTCUTS, GenerateOptions, merge_options
 from beluga_llm._redaction import public_url
@@ -28,6 +34,8 @@ _CHOICES = {
     "unsupported_options": ("warn", "error", "ignore"),
     "unsupported_content": ("error", "drop"),
 }
+_NO_HOST = re.compile(r"[^\w.:%-]")
+"""What stands in no host; quotes come from files of variables that keep them."""
 _CAPABILITIES = frozenset(attribute.name for attribute in attrs.fields(Capabilities))
 
 
@@ -101,8 +109,8 @@ def key_problems(key: Any) -> Iterator[str]:
         yield f"api_key must be a str, a Secret or a callable, got {type(key).__name__}"
     elif not isinstance(value := key.reveal(), str):
         yield f"api_key must be a str, got {type(value).__name__}"
-    elif any(sign in value.strip() for sign in "\r\n\0"):
-        yield "api_key must not contain a line break"
+    elif what := unsendable(value.strip()):
+        yield f"api_key must not contain {what}"
 
 
 def url_problems(name: str, url: Any) -> Iterator[str]:
@@ -126,6 +134,10 @@ def url_problems(name: str, url: Any) -> Iterator[str]:
         yield f"{name} must not have a fragment, got {shown!r}"
     elif any(sign.isspace() for sign in url):
         yield f"{name} must not contain spaces, got {shown!r}"
+    elif what := unsendable(url):
+        yield f"{name} must not contain {what}"
+    elif _NO_HOST.search(host):
+        yield f"{name} has a host that cannot be one: {shown!r}"
 
 
 def _timeout_problem(value: Any) -> str | None:

@@ -28,6 +28,7 @@ class DelegatingChatModel(ChatModel):
         self.inner = as_model(inner)
         self._config = self.inner._config
         self._where = self.inner._where
+        self._variant = type(self).__qualname__
 
     def _stream(self, request: ChatRequest) -> Chunks:
         return self.inner.handle(request)
@@ -61,6 +62,9 @@ class DelegatingChatModel(ChatModel):
     ) -> TokenCount:
         """The inner model's count."""
         return await self.inner.count_tokens(messages, join_tools(self._tools, tools, win=True))
+
+    def _inside(self) -> tuple[ChatModel, ...]:
+        return (self.inner,)
 
     def unwrap(self) -> ChatModel:
         """The innermost model."""

@@ -75,6 +75,7 @@ def _numpy(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     for indent, line in _indented(lines):
         if indent:
             yield from ((name, line) for name in names)
-        elif entry := _NUMPY_ENTRY.fullmatch(line):
-            names = [name.strip(" *") for name in entry[1].split(",")]
+        else:
+            entry = _NUMPY_ENTRY.fullmatch(line)
+            names = [name.strip(" *") for name in entry[1].split(",")] if entry else []
             yield from ((name, "") for name in names)

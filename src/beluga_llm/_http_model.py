@@ -14,7 +14,7 @@ import msgspec
 
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._chunks import StreamChunk
-from beluga_llm._config import ProviderConfig
+from beluga_llm._config import ProviderConfig, shown_options
 from beluga_llm._errors import (
     BelugaError,
     ConnectionFailedError,
@@ -27,7 +27,7 @@ from beluga_llm._errors import (
 from beluga_llm._http.dialect import Dialect, HttpRequest, Note
 from beluga_llm._http.limits import LINGER, ReadLimits
 from beluga_llm._http.rate_headers import rate_limit
-from beluga_llm._http.reader import AnswerReader
+from beluga_llm._http.reader import AnswerReader, undecodable
 from beluga_llm._http.transport import AiohttpTransport
 from beluga_llm._http.wire import Response, Signer, Transport, WireRequest
 from beluga_llm._http_seal import Sealer
@@ -74,6 +74,10 @@ class HttpModel(ChatModel):
             self._server,
             self._sealer.base.address,
             self._sealer.credential or self._where[2],
+        )
+        self._variant = (
+            f"{type(dialect).__name__}, think_tags={config.parse_think_tags}, "
+            f"content={config.unsupported_content}, options={shown_options(config.options)}"
         )
         self._timeouts = Timeouts.of(config.timeout)
         self._told: set[tuple[str, str, str]] = set()
@@ -153,10 +157,10 @@ class HttpModel(ChatModel):
         try:
             answer = await self._exchange(encoded, request)
             count = self.dialect.counted(answer) if isinstance(answer, dict) else None
-            if not isinstance(count, int):
+            if type(count) is not int or count < 0:
                 raise MalformedResponseError("the answer to a count holds no number of tokens")
         except BelugaError as error:
-            error.op, error.provider = COUNT, self.provider
+            error.op, error.provider, error.model_id = COUNT, self.provider, request.options.model
             raise
         return TokenCount(count, exact=True)
 
@@ -173,10 +177,10 @@ class HttpModel(ChatModel):
                 body = bytearray()
                 await _read_all(response, limits, body)
                 return loads(bytes(body))
+            except JsonError as error:
+                raise undecodable(bytes(body), error, secrets) from None
             finally:
                 response.close()
-        except JsonError as error:
-            raise MalformedResponseError(f"undecodable answer: {error}") from None
         except BelugaError as error:
             redact(error, secrets)
             raise

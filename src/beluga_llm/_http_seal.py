@@ -12,6 +12,7 @@ from beluga_llm._frozen import EMPTY
 from beluga_llm._http.dialect import Dialect, HttpRequest
 from beluga_llm._http.outgoing import BaseUrl, body_of, merged_headers, secret_values
 from beluga_llm._http.wire import Signer, WireRequest
+from beluga_llm._option_ranges import unsendable
 from beluga_llm._options import GenerateOptions
 from beluga_llm._redaction import Secrets
 from beluga_llm._version import __version__
@@ -126,8 +127,8 @@ class Sealer:
             text = f"the api_key callable must give a str, got {type(key).__name__}"
             raise AuthenticationError(text, provider=self._provider)
         key = (key.reveal() if isinstance(key, Secret) else key).strip()
-        if any(sign in key for sign in "\r\n\0"):
-            text = "the api_key callable gave a key with a line break"
+        if what := unsendable(key):
+            text = f"the api_key callable gave a key with {what}"
             raise AuthenticationError(text, provider=self._provider)
         return key
 

@@ -14,10 +14,9 @@ Unset: TypeAlias = UnsetType | None
 ToolChoice: TypeAlias = Literal["auto", "none", "required"] | str  # noqa: PYI051 -- for editors
 
 
-class OptionKeywords(TypedDict, total=False):
-    """The fields of GenerateOptions, and the two shortcuts for reasoning."""
+class LoopKeywords(TypedDict, total=False):
+    """The options of a function whose argument `model` is something else."""
 
-    model: str | Unset
     temperature: float | Unset
     max_tokens: int | Unset
     top_p: float | Unset
@@ -45,6 +44,12 @@ class OptionKeywords(TypedDict, total=False):
     raw: bool | Unset
     metadata: Mapping[str, Any] | Unset
     validate_history: bool | Unset
+
+
+class OptionKeywords(LoopKeywords, total=False):
+    """The fields of GenerateOptions, and the two shortcuts for reasoning."""
+
+    model: str | Unset
 
 
 class CallKeywords(OptionKeywords, total=False):

@@ -33,7 +33,14 @@ from beluga_llm._options import (
     check_layer,
     merge_options,
 )
-from beluga_llm._request import ChatRequest, ModelInfo, RequestInfo
+from beluga_llm._request import (
+    Bounds,
+    ChatRequest,
+    InnerModel,
+    ModelInfo,
+    RequestInfo,
+    earliest,
+)
 from beluga_llm._tool_types import ToolDefinition
 from beluga_llm._validate import (
     MessageInput,
@@ -107,6 +114,8 @@ class ChatModel(ABC):
     _layers: tuple[Middleware, ...] = ()
     _where: tuple[str, str, str] = ("", "", "")
     """Server, base URL and credential, as ModelInfo has them."""
+    _variant: str = ""
+    """Likewise."""
     _hands_on: bool = False
     """Whether it passes requests to another model, which completes and checks them."""
     _watches_time: bool = False
@@ -217,11 +226,14 @@ class ChatModel(ABC):
             TypeError: one of them is not an async-generator function.
             ConfigError: a layer needs what the model cannot do.
         """
+        made = self
         for layer in middleware:
             _check_middleware(layer)
+        for layer in reversed(middleware):
             if isinstance(layer, Layer):
-                layer.check_model(self)
-        return self._copy(_layers=(*middleware, *self._layers)) if middleware else self
+                layer.check_model(made)
+            made = made._copy(_layers=(layer, *made._layers))
+        return made
 
     def _copy(self, **changes: Any) -> Self:
         made = copy.copy(self)
@@ -332,7 +344,11 @@ class ChatModel(ABC):
         else:
             options = self._checked(request, options, tools)
             call.provider, call.model_id = self.provider, options.model or self.model_id
-        ends = self._set_deadline(options, call)
+        deadline, bounds = self._deadline(options), request.bounds
+        if request.call is None:
+            call.deadline = deadline
+        elif deadline is not None:  # of one model among several: the others have their own time
+            bounds = bounds.narrowed(Bounds(deadline))
         completed = ChatRequest(
             request.messages,
             options,
@@ -342,12 +358,25 @@ class ChatModel(ABC):
             call,
             asked,
             options,
-            ModelInfo(self.provider, options.model or self.model_id, *self._where),
-            request.bounds,
+            self._info(options.model or self.model_id),
+            bounds,
         )
         chunks = compose(self._open, self._layers, call)(completed)
-        watched = self._watches_time and not self._layers
-        return limited(chunks, call) if ends and not watched else chunks
+        if deadline is not None and (self._layers or not self._watches_time):
+            until = earliest(call.deadline, bounds.deadline)
+            chunks = limited(chunks, lambda: until)
+            call.opened.append(chunks)
+        return chunks
+
+    def _info(self, model_id: str) -> ModelInfo:
+        """Who it is to middleware, when it is asked for this model."""
+        return ModelInfo(
+            self.provider, model_id, *self._where, self._variant, tuple(map(_inner, self._inside()))
+        )
+
+    def _inside(self) -> Sequence[ChatModel]:
+        """The models that it hands requests on to."""
+        return ()
 
     def _checked(
         self, request: ChatRequest, options: GenerateOptions, tools: Sequence[ToolDefinition]
@@ -380,18 +409,18 @@ class ChatModel(ABC):
             )
         return chunks if self._watches_time else foreign(chunks, request.model.model_id)
 
-    def _set_deadline(self, options: GenerateOptions, call: Call) -> bool:
-        """Whether this model's options end the call at some time; the earliest one counts."""
+    def _deadline(self, options: GenerateOptions) -> float | None:
+        """The event loop's time at which an answer that begins now must have ended."""
         timeout = self._config.timeout if options.timeout is None else options.timeout
         total = Timeouts.of(timeout).total
-        if total is None:
-            return False
-        deadline = asyncio.get_running_loop().time() + total
-        call.deadline = min(deadline, call.deadline or deadline)
-        return True
+        return None if total is None else asyncio.get_running_loop().time() + total
 
     def _check_tools(self, tools: Sequence[ToolDefinition]) -> None:
         check_tool_names(tools, self.provider)
+
+
+def _inner(model: ChatModel) -> InnerModel:
+    return InnerModel(model._info(model.model_id), model._options, model._tools)
 
 
 _MODELS = itertools.count(1)

@@ -75,6 +75,15 @@ def _provider_options(name: str, value: Any) -> str | None:
     return f"{name} must be a mapping of provider name to a mapping, got {value!r}"
 
 
+def unsendable(text: str) -> str | None:
+    """What a text holds that no header or address can carry; None for nothing."""
+    if any(sign in text for sign in "\r\n\0"):
+        return "a line break"
+    if any("\ud800" <= sign <= "\udfff" for sign in text):  # as variables of other encodings have
+        return "bytes that are no UTF-8"
+    return None
+
+
 def check_headers(name: str, value: Any) -> str | None:
     """What is wrong with a mapping of headers or query parameters; None for nothing."""
     if not isinstance(value, Mapping):
@@ -84,8 +93,8 @@ def check_headers(name: str, value: Any) -> str | None:
         if not (isinstance(key, str) and isinstance(item, str)):
             wrong = type(item).__name__
             problems.append(f"{name} must be a mapping of str to str, got a {wrong} at {key!r}")
-        elif any(sign in key + item for sign in "\r\n\0"):
-            problems.append(f"{name}[{key!r}] must not contain a line break")
+        elif what := unsendable(key + item):
+            problems.append(f"{name}[{key!r}] must not contain {what}")
     return "; ".join(problems) or None
 
 

@@ -58,7 +58,7 @@ def partial_value(text: str, *, growing: bool = True) -> Any:
         return _parsed(data, growing)
     except ValueError as error:  # nothing yet, or damaged: then what stands before the damage
         place = _PLACE.search(str(error))
-    if place is None:
+    if place is None:  # pragma: no cover -- jiter always says where
         return NOTHING
     lines = data.split(b"\n")[: int(place[1]) - 1]
     damaged_at = sum(len(line) + 1 for line in lines) + int(place[2]) - 1

@@ -221,14 +221,14 @@ class ProviderModel(HttpModel):
 
 
 _PLACE = re.compile(r"\{(\w+)\}")
-_SCHEME = re.compile(r"^\w+://")
+_AROUND_HOST = re.compile(r"^(\w+://)?([^/@?#]*@)?|[?#].*$")
 
 
 def _filled(url: str | None, options: Mapping[str, Any]) -> str | None:
-    """An address with options in its places; of one that is an address, without its scheme."""
+    """An address with options in its places; of one that is an address, its host and path."""
 
     def value(place: re.Match[str]) -> str:
-        return _SCHEME.sub("", str(options[place[1]]).strip().rstrip("/"))
+        return _AROUND_HOST.sub("", str(options[place[1]]).strip()).rstrip("/")
 
     return None if url is None else _PLACE.sub(value, url)
 

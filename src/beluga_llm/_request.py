@@ -39,6 +39,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
         base_url: the API's address without credentials, "" likewise.
         credential: the first 16 hex digits of the key's SHA-256; where there is no fixed key, what
             stands for it.
+        variant: what of its configuration changes answers, as text; "" for nothing.
+        inside: the models that it hands requests on to.
     """
 
     provider: str = ""
@@ -46,11 +48,21 @@ class ModelInfo(msgspec.Struct, frozen=True):
     server: str = ""
     base_url: str = ""
     credential: str = ""
+    variant: str = ""
+    inside: tuple[InnerModel, ...] = ()
 
     @property
     def state_key(self) -> tuple[str, str, str, str]:
         """What limits and gates learned from a provider are kept under."""
         return self.provider, self.base_url, self.credential, self.model_id
+
+
+class InnerModel(msgspec.Struct, frozen=True):
+    """A model within another one, with what it adds to the requests that it gets."""
+
+    model: ModelInfo
+    options: GenerateOptions
+    tools: tuple[ToolDefinition, ...]
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -94,6 +106,9 @@ class RunningCall(Protocol):
         listeners: who hears of what layers do; see `tell`.
         cancelled: whether a stream was left because its consumer was cancelled.
         suppressed_error: the error that a hook had the call end without.
+        scope_deadline: that of a cancel scope around the call, where the running task is another
+            one than the scope's.
+        withheld: what came of the running attempt and was not passed on yet.
     """
 
     opened: list[Any]
@@ -104,6 +119,8 @@ class RunningCall(Protocol):
     listeners: list[Callable[[Any], Any]]
     cancelled: bool
     suppressed_error: Exception | None
+    scope_deadline: float
+    withheld: list[Any]
 
 
 class ChatRequest(msgspec.Struct, frozen=True):

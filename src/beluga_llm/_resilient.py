@@ -6,10 +6,11 @@ slot; an open breaker is not retried but is failed over; each model has a breake
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from beluga_llm._breaker import BreakerPolicy
+from beluga_llm._caching.stores import CacheStore
 from beluga_llm._call import Middleware
 from beluga_llm._delegating import as_model
 from beluga_llm._errors import ConfigError
@@ -51,42 +52,68 @@ def resilient(
     Raises:
         ConfigError: settings are wrong.
     """
+    if isinstance(breaker, CircuitBreaker):
+        raise ConfigError("breaker: give its settings, since each model gets one of its own")
+    given = {"retry": retry, "circuit_breaker": breaker, "limits": limits}
+    wanted = {key: value for key, value in given.items() if value is not False}
 
     def guarded(one: ChatModel | str) -> ChatModel:
-        layers = _layers(
-            (retry, with_retry), (breaker, with_circuit_breaker), (limits, with_limits)
-        )
-        return as_model(one).with_middleware(*layers)
+        return as_model(one).with_middleware(*_made(wanted, _layer))
 
     first, others = guarded(model), [guarded(one) for one in fallbacks]
     return first.with_middleware(with_fallback(*others)) if others else first
 
 
-def _layers(*wanted: tuple[Any, Callable[..., Any]]) -> Iterator[Middleware]:
-    for given, make in wanted:
-        if given is not False:
-            yield _layer(given, make)
+def _made(wanted: Mapping[str, Any], make: Callable[[str, Any], Middleware]) -> list[Middleware]:
+    """The layers that are wanted, in their order.
+
+    Raises:
+        ConfigError: lists all problems, each with its key.
+    """
+    found: list[Middleware] = []
+    problems = []
+    for key, given in wanted.items():
+        try:
+            found.append(make(key, given))
+        except ConfigError as error:
+            problems.append(f"{key}: {error.message}")
+        except TypeError as error:  # an unknown keyword
+            problems.append(f"{key}: {error}")
+    if problems:
+        raise ConfigError.of(problems)
+    return found
 
 
-def _layer(given: Any, make: Callable[..., Any]) -> Any:
-    """The layer that settings in any form mean."""
-    if given is None or given is True:
-        return make()
-    if isinstance(given, Mapping):
-        return make(**given)
-    if isinstance(given, Retry | Limiter | CircuitBreaker | Cache):
-        return given
-    if isinstance(given, RetryPolicy | ProviderLimits | BreakerPolicy) or hasattr(given, "aclose"):
-        return make(given)
-    raise ConfigError(f"settings by name are expected, got {type(given).__name__}")
+class _Kind(NamedTuple):
+    """A kind of layer: what makes it, what it is, and what settings for it may be."""
+
+    make: Callable[..., Middleware]
+    layer: type[Middleware]
+    settings: type
 
 
-_MAKERS: Mapping[str, Callable[..., Any]] = {
-    "cache": with_cache,
-    "retry": with_retry,
-    "circuit_breaker": with_circuit_breaker,
-    "limits": with_limits,
+_KINDS: Mapping[str, _Kind] = {
+    "cache": _Kind(with_cache, Cache, CacheStore),
+    "retry": _Kind(with_retry, Retry, RetryPolicy),
+    "circuit_breaker": _Kind(with_circuit_breaker, CircuitBreaker, BreakerPolicy),
+    "limits": _Kind(with_limits, Limiter, ProviderLimits),
 }
+
+
+def _layer(key: str, given: Any) -> Middleware:
+    """The layer that settings in any form mean."""
+    kind = _KINDS[key]
+    if given is None or given is True:
+        return kind.make()
+    if isinstance(given, Mapping):
+        return kind.make(**given)
+    if isinstance(given, kind.layer):
+        return given
+    if isinstance(given, kind.settings):
+        return kind.make(given)
+    raise ConfigError(
+        f"settings by name or a {kind.settings.__name__} are expected, got {type(given).__name__}"
+    )
 
 
 def layers_of(
@@ -103,30 +130,26 @@ def layers_of(
     Raises:
         ConfigError: lists the keys whose settings are wrong.
     """
-    found: list[Middleware] = []
-    problems = []
-    for key in LAYER_KEYS:
-        given = config.get(key)
-        if given is None or given is False:
-            continue
+
+    def make(key: str, given: Any) -> Middleware:
+        if key == "fallback":
+            return with_fallback(*_models(given, create))
+        return _layer(key, given)
+
+    given = {key: config.get(key) for key in LAYER_KEYS}
+    return _made({k: v for k, v in given.items() if v is not None and v is not False}, make)
+
+
+def _models(given: Any, create: Callable[[Mapping[str, Any]], ChatModel]) -> list[ChatModel]:
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        raise ConfigError(f"a list of models is expected, got {type(given).__name__}")
+    found, problems = [], []
+    for one in given:
         try:
-            if key == "fallback":
-                found.append(with_fallback(*_models(given, create)))
-            else:
-                found.append(_layer(given, _MAKERS[key]))
+            named = {"provider": one} if isinstance(one, str) else one
+            found.append(create(named) if isinstance(named, Mapping) else as_model(named))
         except ConfigError as error:
-            problems.append(f"{key}: {error.message}")
-        except TypeError as error:  # an unknown keyword
-            problems.append(f"{key}: {error}")
+            problems.append(error.message)
     if problems:
         raise ConfigError.of(problems)
     return found
-
-
-def _models(
-    given: Any, create: Callable[[Mapping[str, Any]], ChatModel]
-) -> Iterator[ChatModel | str]:
-    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
-        raise ConfigError(f"a list of models is expected, got {type(given).__name__}")
-    for one in given:
-        yield create(one) if isinstance(one, Mapping) else one

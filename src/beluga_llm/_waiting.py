@@ -14,9 +14,19 @@ def time_left(request: ChatRequest) -> float:
     `timeout=`, `with_timeout` and the deadline of an enclosing anyio cancel scope count. That of a
     plain `asyncio.timeout` cannot be read: it cancels the wait when it is over.
     """
+    call, ours = request.call, request.bounds.deadline
+    scopes = scope_deadline()
+    if call is not None:
+        ours = earliest(ours, call.deadline)
+        scopes = min(scopes, call.scope_deadline)
+    return min(math.inf if ours is None else ours, scopes) - asyncio.get_running_loop().time()
+
+
+def scope_deadline() -> float:
+    """The event loop's time at which an anyio cancel scope around this task ends; or infinity.
+
+    Scopes belong to tasks: asyncio's task groups do not hand them on to theirs.
+    """
     import anyio
 
-    now = asyncio.get_running_loop().time()
-    deadline = None if request.call is None else request.call.deadline
-    ours = earliest(deadline, request.bounds.deadline)
-    return min(math.inf if ours is None else ours, anyio.current_effective_deadline()) - now
+    return anyio.current_effective_deadline()

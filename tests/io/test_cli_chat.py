@@ -350,8 +350,11 @@ def test_the_demo_command_shows_every_scene():
     done = run(["demo"])
     assert done.exit_code == 0, done.stderr
     assert "chunks of text" in done.stdout
-    assert "weather({" in done.stdout
-    value = json.loads(done.stdout[done.stdout.rindex("\n{") :])
-    assert sorted(value) == ["genre", "pages", "title"]
-    assert value["genre"] in ("novel", "poetry", "science")
+    assert 'weather({"city":"Lisbon","unit":"C"})\nclock({"zone":"UTC"})\n' in done.stdout
+    assert "weather says: 18 C and sunny in Lisbon clock says: " in done.stdout
+    assert 'weather {"city": "Lisbon"}\nweather {"city": "Lisbon", "unit": "C"}\n' in done.stdout
+    *growing, book = done.stdout.partition("a value of a type")[2].splitlines()[1:]
+    assert len(growing) > 3
+    assert json.loads(growing[-1]).keys() == {"title", "pages", "genre"}
+    assert book.startswith("Book(title='The Voyage of the Beagle', pages=")
     assert "\x1b[" not in done.stdout

@@ -71,17 +71,29 @@ async def test_an_error_of_counting_is_typed_and_keeps_the_key_to_itself(server:
         with pytest.raises(llm.RateLimitError) as caught:
             await model.count_tokens("hello")
     assert (caught.value.op, caught.value.retry_after) == ("tokens.count", 3)
+    assert (caught.value.provider, caught.value.model_id) == ("counter", "m")
     assert KEY not in str(caught.value)
 
 
 @pytest.mark.row("ERRO-14")
-@pytest.mark.parametrize("body", [b"no json", b'{"tokens": "9"}', b"[]", b"{}"])
+@pytest.mark.parametrize(
+    "body",
+    [b"no json", b'{"tokens": "9"}', b'{"tokens": true}', b'{"tokens": -1}', b"[]", b"{}"],
+)
 async def test_a_count_that_cannot_be_read_is_a_malformed_response(server: FakeServer, body: bytes):
     server.reply(body, path="/count", content_type="application/json")
     async with model_of(server, unsupported_options="ignore") as model:
         with pytest.raises(llm.MalformedResponseError) as caught:
             await model.count_tokens("hello")
     assert caught.value.op == "tokens.count"
+
+
+@pytest.mark.row("ERRO-14", "ERRO-31")
+async def test_the_beginning_of_such_an_answer_is_shown(server: FakeServer):
+    server.reply(f"<p>your key {KEY}</p>".encode(), path="/count", content_type="text/html")
+    async with model_of(server, unsupported_options="ignore") as model:
+        with pytest.raises(llm.MalformedResponseError, match=r"'<p>your key \*\*\*</p>'"):
+            await model.count_tokens("hello")
 
 
 @pytest.mark.row("OPTI-23")

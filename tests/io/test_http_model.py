@@ -228,6 +228,9 @@ async def test_line_breaks_in_headers_and_keys_are_refused(server: FakeServer) -
     async with connect(server, api_key=lambda: evil) as model:
         with pytest.raises(llm.AuthenticationError, match="gave a key with a line break"):
             await model.generate("hi")
+    async with connect(server, api_key=lambda: "sk-\udcff") as model:
+        with pytest.raises(llm.AuthenticationError, match="gave a key with bytes that are no UTF"):
+            await model.generate("hi")
     assert server.requests == []
 
 

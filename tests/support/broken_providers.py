@@ -358,8 +358,8 @@ class IgnoresTimeouts(Sick):
     def _limits_of(self, options: llm.GenerateOptions) -> llm.Timeouts:
         return llm.Timeouts()
 
-    def _set_deadline(self, options: llm.GenerateOptions, call: Any) -> bool:
-        return False
+    def _deadline(self, options: llm.GenerateOptions) -> None:
+        return None
 
 
 @caught_by("test_a_text_is_answered")

@@ -26,8 +26,8 @@ HEAD = """\
 
 `llm.create("entry/model")` finds a provider by its entry name. Each is installed with its
 distribution; the key comes from the first of its variables that is set, or from `api_key=`.
-`{name}` in an address is an option of that name; other options may change an address too. An address in parentheses must be given, by
-`base_url=` or the variable beside it.
+`{name}` in an address is an option of that name; other options may change an address too. An
+address in parentheses must be given, by `base_url=` or the variable beside it.
 
 This page is generated: `python tests/support/catalogue.py --write`. What else is to be known of a
 provider, such as its options and what it refuses, is in the README of its distribution.

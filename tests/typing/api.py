@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any, assert_type
+from dataclasses import dataclass
+from typing import Any, TypedDict, assert_type
 
 import beluga_llm as llm
 from beluga_llm import plugin, streams
@@ -79,6 +80,127 @@ async def use_tools(model: llm.ChatModel) -> llm.AIMessage:
     return await bound.generate([question, reply, *results], tools=[weather])
 
 
+@llm.tool
+def add(a: int, b: int = 1) -> int:
+    """Adds."""
+    return a + b
+
+
+@llm.tool(name="look_up", strict=True)
+async def find(key: str) -> list[str]:
+    """Finds."""
+    return [key]
+
+
+class Shop:
+    @llm.tool
+    def sell(self, count: int) -> str:
+        """Sells."""
+        return str(count)
+
+
+class Clock:
+    """A tool that is no function."""
+
+    definition = llm.ToolDefinition("clock", "The time of day.")
+
+    async def run(self, arguments: Mapping[str, Any], /) -> str:
+        return "noon"
+
+
+async def log(call: llm.ToolCall, result: llm.ToolMessage) -> None:
+    print(call.name, result.text, result.is_error)
+
+
+async def loop(model: llm.ChatModel, shop: Shop) -> llm.AIMessage:
+    assert_type(add(1, b=2), int)
+    assert_type(await find("a"), list[str])
+    assert_type(shop.sell(3), str)
+    assert_type(add.definition, llm.ToolDefinition)
+    tools = llm.ToolSet([add, find, shop.sell, Clock()])
+    assert_type(tools.names, list[str])
+    tool: llm.Tool = tools.get("add")
+    await tool.run({"a": 1})
+    model.bind_tools(tools).bind_tools([add, Clock(), weather])
+    run = await llm.run_tools(
+        model,
+        "1+2?",
+        [*tools, weather],
+        max_rounds=5,
+        tool_timeout=10,
+        tool_retries=1,
+        on_error="report",
+        before_tool=lambda call: None,
+        after_tool=log,
+        temperature=0,
+        timeout=30,
+    )
+    assert_type(run, llm.ToolRun)
+    assert_type(run.messages, tuple[llm.Message, ...])
+    assert_type(run.usage, llm.Usage)
+    assert_type(run.rounds, int)
+    async with llm.stream_tools("openai/gpt-4o-mini", run.messages, [add]) as stream:
+        async for item in stream:
+            if isinstance(item, llm.ToolEvent):
+                assert_type(item.result, llm.ToolMessage)
+                assert_type(item.error, Exception | None)
+            else:
+                assert_type(item, llm.StreamChunk)
+                for call in stream.message.tool_calls:
+                    assert_type(llm.partial_args(call.arguments), dict[str, Any])
+    assert_type(stream.run.response, llm.AIMessage)
+    return run.response
+
+
+@dataclass
+class Person:
+    name: str
+    age: int = 0
+
+
+class Page(TypedDict):
+    number: int
+
+
+def adult(person: Person) -> Person:
+    if person.age < 18:
+        raise ValueError("too young")
+    return person
+
+
+async def values(model: llm.ChatModel) -> None:
+    people = llm.structured(
+        model,
+        Person,
+        max_retries=1,
+        strategy="tool",
+        name="person",
+        strict=True,
+        validators=[adult],
+    )
+    assert_type(people, llm.StructuredModel[Person])
+    assert_type(await people.generate("Who?", temperature=0.0), Person)
+    assert_type(
+        await llm.structured("openai/gpt-4o-mini", list[Person]).generate("Who?"), list[Person]
+    )
+    assert_type(await llm.structured(model, Page).generate("Which?"), Page)
+    assert_type(await llm.structured(model, int, retry_prompt="Again: {error}").generate("?"), int)
+    await llm.structured(model, int | None).generate("?")
+    result = await people.run([llm.HumanMessage("Who?")], options=llm.GenerateOptions(seed=1))
+    assert_type(result, llm.StructuredResult[Person])
+    assert_type(result.value, Person)
+    assert_type(result.usage, llm.Usage)
+    assert_type(result.attempts, int)
+    assert_type(people.schema, dict[str, Any])
+    async with people, people.stream("Who?") as growing:
+        assert_type(growing, llm.StructuredStream[Person])
+        async for value in growing:
+            print(value)
+        assert_type(await growing.result(), Person)
+    async for one in llm.structured(model, list[Person]).stream("Who?").items():
+        assert_type(one, Person)
+
+
 async def layer(
     request: llm.ChatRequest, call_next: llm.CallNext
 ) -> AsyncGenerator[llm.StreamChunk, None]:
@@ -119,6 +241,15 @@ async def handle(model: llm.ChatModel) -> float | None:
         assert_type(error.code, str)
         assert_type(error.retryable, bool)
     return None
+
+
+def guarded(model: llm.ChatModel) -> llm.CircuitBreaker:
+    breaker = llm.with_circuit_breaker(failure_threshold=3, reset_timeout=20)
+    limits = llm.with_limits(llm.ProviderLimits(rpm=600), max_concurrent=20)
+    assert_type(model.with_middleware(breaker, limits, llm.with_timeout(total=30)), llm.ChatModel)
+    assert_type(breaker.state, llm.BreakerState)
+    assert_type(breaker.stats().failure_rate, float)
+    return breaker
 
 
 def store(message: llm.Message) -> llm.Message:

@@ -22,6 +22,7 @@ from beluga_llm._events import Event
 from beluga_llm.testing import MockChatModel, VirtualClock
 
 END = StreamChunk(finish_reason=llm.FinishReason.STOP)
+both = pytest.mark.parametrize("streaming", [False, True])
 
 
 def cached(model: llm.ChatModel, **settings: Any) -> tuple[llm.ChatModel, Any, VirtualClock]:
@@ -149,6 +150,22 @@ async def test_errors_and_several_answers_are_not_kept():
     model, layer, _ = cached(Flaky(two))
     await model.generate("hi")
     assert layer.stats().writes == 0
+
+
+@pytest.mark.row("CACH-09", "HOOK-10")
+@both
+async def test_what_a_hook_says_instead_of_an_error_is_not_kept(streaming: bool):
+    suppress = llm.Suppress(llm.AIMessage("sorry", finish_reason="stop"))
+    hooks = llm.with_hooks(llm.Hooks.from_callables(on_error=lambda call, error: suppress))
+    inner = Flaky([llm.OverloadedError("x")], answer("b"))
+    model, layer, _ = cached(inner.with_middleware(hooks), cache_streams=True)
+
+    async def said() -> str:
+        asked = model.stream("hi").response() if streaming else model.generate("hi")
+        return (await asked).text
+
+    assert [await said(), await said(), await said()] == ["sorry", "b", "b"]
+    assert layer.stats().writes == 1
 
 
 @pytest.mark.row("CACH-19")
@@ -280,6 +297,91 @@ def test_different_conversations_have_different_keys(texts: list[str]):
     assert (cache_key(joined) == cache_key(parts)) is (len(texts) == 1)
 
 
+class Wrapper(llm.DelegatingChatModel):
+    """A wrapper that changes nothing."""
+
+
+class Another(llm.DelegatingChatModel):
+    """One that may change anything."""
+
+
+@pytest.mark.row("CACH-02", "TOOL-04", "CHAT-20")
+async def test_what_a_wrapper_or_router_hands_on_to_is_in_the_key():
+    """They share one store, and no two of them may get the other's answer."""
+
+    def model(name: str = "f1") -> Flaky:
+        return Flaky(answer("x"), name=name)
+
+    tool = llm.ToolDefinition("t")
+    different: list[llm.ChatModel] = [
+        model(),
+        Wrapper(model()),
+        Wrapper(model()).bind_tools([tool]),
+        Wrapper(model().with_options(temperature=0)),
+        Wrapper(model().with_options(temperature=1)),
+        Another(model()),
+        Wrapper(Another(model())),
+        Wrapper(Wrapper(model())),
+        llm.Router([model()]),
+        llm.Router([model("other")]),
+        llm.Router([model(), model("other")]),
+        llm.Router([model("other"), model()]),
+        llm.Router([model().with_options(seed=1)]),
+        llm.Router([model().bind_tools([tool])]),
+        llm.Router([llm.Router([model()])]),
+        llm.Router([Wrapper(model("other"))]),
+        llm.FailoverRouter(model()),
+    ]
+    layer = with_cache()
+    for one in different:
+        assert "cache" not in (await one.with_middleware(layer).generate("hi")).provider_metadata
+    for one in (Wrapper(model()), llm.Router([model(), model("other")])):
+        assert "cache" in (await one.with_middleware(layer).generate("hi")).provider_metadata
+    assert layer.stats().writes == len(different)
+
+
+@pytest.mark.row("CACH-02")
+async def test_what_a_configuration_changes_is_in_the_key_but_no_secret():
+    from beluga_llm.plugin import HttpModel, OpenAIChatDialect, ProviderConfig
+
+    seen: list[llm.ChatRequest] = []
+
+    async def look(request: llm.ChatRequest, call_next: llm.CallNext) -> Any:
+        seen.append(request)
+        yield END
+
+    fields: list[dict[str, Any]] = [
+        {}, {"parse_think_tags": True}, {"unsupported_content": "drop"}, {"region": "eu"},
+        {"base_url": "http://b"}, {"model": "n"},
+    ]  # fmt: skip
+    same: list[dict[str, Any]] = [
+        {"access_token": "canary-1"}, {"access_token": "canary-2", "api_key": "canary-3"},
+    ]  # fmt: skip
+    for changes in (*fields, *same):
+        config = ProviderConfig.of(**{"model": "m", "base_url": "http://a", **changes})
+        await HttpModel(OpenAIChatDialect("p"), config).with_middleware(look).generate("hi")
+    keys = [cache_key(request) for request in seen]
+    assert len(set(keys)) == len(fields) + 1
+    assert keys[-1] == keys[-2]
+    assert "canary" not in repr(seen)
+
+
+@pytest.mark.row("CACH-02")
+async def test_a_conversation_is_found_again_from_its_first_answer_on():
+    """An answer from the cache says so, and when; that does not make it another one."""
+    inner = Flaky(answer("a"), answer("b"), answer("c"))
+    model, _, clock = cached(inner)
+    for _ in range(3):
+        first = await model.generate("hi")
+        second = await model.generate(["hi", first, "and?"])
+        assert (first.text, second.text) == ("a", "b")
+        clock.advance(10)
+    assert len(inner.requests) == 2
+    kept = llm.AIMessage("a", provider_metadata={"cache": {"age": 1}, "content_blocks": [1]})
+    other = llm.AIMessage("a", provider_metadata={"content_blocks": [2]})
+    assert cache_key(request_of(kept)) != cache_key(request_of(other))
+
+
 # --- single flight -------------------------------------------------------------------------------
 
 
@@ -379,6 +481,8 @@ async def test_a_store_that_fails_costs_no_answer(caplog: pytest.LogCaptureFixtu
         b'{"v": 1, "cached_at": "x", "message": {"v": 1, "type": "ai", "parts": []}}',
         b'{"v": 1, "cached_at": 1, "message": {"v": 9, "type": "ai", "parts": []}}',
         b'{"v": 1, "cached_at": 1, "message": {"v": 1, "type": "human", "parts": []}}',
+        b'{"v": 1, "cached_at": 1e12, "message": {"v": 1, "type": "ai", "parts": []}}',
+        b'{"v": 1, "cached_at": 1e300, "message": {"v": 1, "type": "ai", "parts": []}}',
     ],
 )
 async def test_an_entry_that_cannot_be_read_is_a_miss(
@@ -413,6 +517,17 @@ async def test_one_answer_is_removed():
     assert len(inner.requests) == 3
     await model.generate("ho")
     assert len(inner.requests) == 4
+
+
+@pytest.mark.row("CACH-14")
+async def test_an_answer_is_removed_from_all_caches_around_a_model():
+    inner = Flaky(answer("a"), answer("b"))
+    model = inner.with_middleware(with_cache(), with_cache())
+    await model.generate("hi", temperature=0)
+    await llm.invalidate(model, "hi", options=llm.GenerateOptions(temperature=0))
+    assert (await model.generate("hi", temperature=0)).text == "b"
+    with pytest.raises(llm.ConfigError, match=r"flaky/f1 has no cache: put with_cache\(\)"):
+        await llm.invalidate(inner, "hi")
 
 
 # --- stores --------------------------------------------------------------------------------------

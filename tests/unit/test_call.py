@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import math
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -21,6 +23,7 @@ from beluga_llm import (
     ToolCallDelta,
     Usage,
 )
+from beluga_llm._call import Branch, Call
 
 WORDS = ("one ", "two ", "three")
 END = StreamChunk(finish_reason=FinishReason.STOP, usage=Usage(3, 4), model_id="s1")
@@ -1084,3 +1087,42 @@ class TestMistakesOfAuthors:
             gc.enable()
         assert threads == [threading.get_ident()]
         assert "closed" in model.log
+
+
+class TestTime:
+    @pytest.mark.row("CHAT-10", "STRE-05", "MIDD-25")
+    @pytest.mark.parametrize("layers", [(), (tracing("a", []),)])
+    async def test_what_watches_the_time_is_closed_with_the_call(self, layers: Any) -> None:
+        """Else its generator would be left to the loop, which makes a task for it."""
+        hooks = sys.get_asyncgen_hooks()
+        left: list[Any] = []
+        sys.set_asyncgen_hooks(firstiter=hooks.firstiter, finalizer=left.append)
+        try:
+            model = Scripted().with_middleware(*layers).with_options(timeout=60)
+            for shape in (model, llm.DelegatingChatModel(model), llm.FailoverRouter(model)):
+                async with shape.stream("hi") as stream:
+                    async for _ in stream:
+                        break
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+        assert left == []
+
+
+class TestBranch:
+    @pytest.mark.row("MIDD-25", "ROUT-34")
+    def test_facts_of_the_whole_call_are_shared_and_others_are_not(self) -> None:
+        call = Call("chat.stream", "p", "m")
+        inner = Branch(branch := Branch(call))
+        inner.attempt += 1
+        branch.attempt += 1
+        call.cancelled = True
+        error = inner.suppressed_error = KeyError()
+        assert (call.attempt, inner.attempt, inner.cancelled) == (2, 2, True)
+        assert call.suppressed_error is error
+        inner.deadline, inner.scope_deadline = 5.0, 6.0
+        assert (call.deadline, branch.scope_deadline) == (None, math.inf)
+        inner.provider = "q"
+        inner.join()
+        branch.join()
+        assert (call.provider, inner.scope_deadline) == ("q", math.inf)
+        assert inner.opened is branch.opened is call.opened

@@ -115,6 +115,47 @@ async def test_cancellation_never_fails_over(kind: str):
     assert b.requests == []
 
 
+@pytest.mark.row("CHAT-10", "ROUT-20", "RETR-07")
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_each_model_has_its_own_time(kind: str, streaming: bool, skip_time: Any):
+    """That of a model which hangs is over, not that of the next one, or of a retry."""
+
+    def timed(model: Flaky, seconds: float) -> Flaky:
+        model._config = llm.ProviderConfig(timeout=seconds)
+        return model
+
+    hangs = timed(Flaky([asyncio.Event()], name="hangs"), 5)
+    model = several(kind, Flaky([BUSY]), hangs, timed(Flaky(answer("ok")), 60))
+    task = asyncio.create_task(ask(model, streaming))
+    while not hangs.requests:
+        await asyncio.sleep(0)
+    skip_time(5.1)
+    assert (await task).text == "ok"
+    again = timed(Flaky([asyncio.Event()], answer("ok")), 5)
+    retried = llm.Router([again]).with_middleware(llm.with_retry(clock=VirtualClock(auto=True)))
+    task = asyncio.create_task(ask(retried, streaming))
+    while not again.requests:
+        await asyncio.sleep(0)
+    skip_time(5.1)
+    assert (await task).text == "ok"
+
+
+@pytest.mark.row("CHAT-10")
+async def test_the_time_of_the_call_is_that_of_all_models(kind: str, skip_time: Any):
+    def hanging() -> Flaky:
+        return Flaky([asyncio.Event()])
+
+    first, second, third = hanging(), hanging(), hanging()
+    model = several(kind, first, second, third)
+    task = asyncio.create_task(ask(model, False, timeout=5))
+    while not first.requests:
+        await asyncio.sleep(0)
+    skip_time(5.1)
+    with pytest.raises(llm.RequestTimeoutError):
+        await task
+    assert sum(len(one.requests) for one in (second, third)) == 0
+
+
 # --- when all fail -------------------------------------------------------------------------------
 
 

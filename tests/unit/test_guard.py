@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.flaky import Flaky, answer
+from support.flaky import Flaky, answer, text
 
 import beluga_llm as llm
 from beluga_llm import with_guard
+from beluga_llm.testing import VirtualClock
 
 
 def no_word(messages: Any) -> str | None:
@@ -72,3 +73,13 @@ async def test_a_reason_may_be_raised():
         await model.generate("hi")
     assert caught.value is own
     assert repr(with_guard([no_word], no_secret)) == "with_guard(1 for input, 1 for output)"
+
+
+@pytest.mark.row("MIDD-15", "STRE-28")
+async def test_what_was_taken_back_before_the_check_is_not_shown():
+    gone = llm.StreamInterruptedError("gone", content_started=True)
+    model = Flaky([*text("sec", "ret"), gone], answer("fine")).with_middleware(
+        with_guard(output=no_secret),
+        llm.with_retry(clock=VirtualClock(auto=True), mid_stream="restart"),
+    )
+    assert "".join([chunk.delta async for chunk in model.stream("hi")]) == "fine"

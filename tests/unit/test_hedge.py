@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +128,24 @@ async def test_both_fail(streaming: bool):
     assert error.code == "auth_error"
 
 
+@pytest.mark.row("CHAT-10", "ROUT-34")
+@both
+async def test_when_the_time_of_the_call_is_over_that_is_the_error(streaming: bool, skip_time: Any):
+    time = Timed()
+    gate = asyncio.Event()
+    late = [gate, llm.RequestTimeoutError("the call took longer than its timeout (total)")]
+    model, backup = Flaky(late), Flaky(late)
+    watched = hedged(time, model, backup).with_options(timeout=5)
+    task = asyncio.create_task(ask(watched, streaming))
+    await time.clock.sleeping()
+    await time.clock.advance(1)
+    skip_time(5.01)
+    gate.set()
+    with pytest.raises(llm.RequestTimeoutError, match="total"):
+        await task
+    assert (len(model.requests), len(backup.requests)) == (1, 1)
+
+
 @pytest.mark.row("ROUT-34")
 async def test_a_mistake_in_a_layer_is_no_exception_group():
     async def broken(request: llm.ChatRequest, call_next: llm.CallNext) -> Any:
@@ -196,6 +215,83 @@ async def test_attempts_are_counted_over_both_calls():
     model = Flaky([BUSY], answer("a")).with_middleware(looking, with_hedge(clock=time.clock))
     assert (await model.generate("hi")).text == "a"
     assert calls[0].attempt == 2
+
+
+@pytest.mark.row("ROUT-34")
+@both
+async def test_a_backup_that_cannot_take_the_request_costs_no_answer(streaming: bool):
+    class Picky(Flaky):
+        def _check_tools(self, tools: Any) -> None:
+            raise llm.InvalidRequestError("no tools")
+
+    time = Timed()
+    backup = Picky(answer("b"), name="b")
+    model = hedged(time, Flaky([time.after(3), *answer("a")]), backup).bind_tools(
+        [llm.ToolDefinition("t")]
+    )
+    assert (await time.run(ask(model, streaming))).text == "a"
+    model = hedged(time, Flaky([BUSY]), backup).bind_tools([llm.ToolDefinition("t")])
+    with pytest.raises(llm.AllModelsFailedError) as caught:
+        await ask(model, streaming)
+    assert caught.value.code == "invalid_input"
+
+
+@pytest.mark.row("ROUT-34", "NONE-10")
+@both
+async def test_what_the_loser_cost_is_known_through_a_retry_too(streaming: bool):
+    """A retry holds back what comes before the content."""
+    time = Timed()
+    head = StreamChunk(usage=Usage(11, None))
+    inner = Flaky([head, time.after(50), *answer("slow")], answer("fast"))
+    model = inner.with_middleware(with_hedge(delay=1, clock=time.clock), with_retry(), with_retry())
+    reply = await time.run(ask(model, streaming))
+    assert reply.text == "fast"
+    assert reply.provider_metadata["hedge"]["lost_usage"] == {"input_tokens": 11}
+
+
+@pytest.mark.row("RETR-07", "NONE-09", "ROUT-34")
+async def test_an_anyio_scope_around_the_call_is_known_within_the_race():
+    """It belongs to the caller's task, and the race runs in others."""
+    clock = VirtualClock(auto=True)
+    slow = llm.RateLimitError("slow down", retry_after=12)
+    model = Flaky([slow]).with_middleware(
+        with_hedge(clock=VirtualClock()), with_hedge(clock=VirtualClock()), with_retry(clock=clock)
+    )
+    with anyio.fail_after(5), pytest.raises(llm.AllModelsFailedError) as caught:
+        await model.generate("hi")
+    notes = caught.value.__cause__.__cause__.__notes__  # type: ignore[union-attr]  # two races
+    assert notes[0].startswith("not retried: 12.0 s wait exceeds the deadline in 5.0 s")
+    assert clock.sleeps == []
+
+
+@pytest.mark.row("HOOK-21", "HOOK-11", "ROUT-34")
+async def test_hooks_within_a_race_are_hooks_of_the_call():
+    lines: list[str] = []
+    hooks = llm.Hooks.from_callables(
+        on_cancel=lambda call, partial: lines.append("cancel"),
+        after_generate=lambda call, response, error: lines.append("after"),
+        on_error=lambda call, error: llm.Suppress(llm.AIMessage("sorry")),
+    )
+    layers = with_hedge(), with_hedge(), llm.with_hooks(hooks)
+    model = Flaky(answer("a", "b")).with_middleware(*layers)
+    reached = asyncio.Event()
+
+    async def consume() -> None:
+        async with model.stream("hi") as stream:
+            async for chunk in stream:
+                if chunk.delta:
+                    reached.set()
+                    await asyncio.Event().wait()
+
+    task = asyncio.create_task(consume())
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert lines == ["cancel"]
+    stream = Flaky([BUSY]).with_middleware(*layers).stream("hi")
+    assert (await stream.response()).text == "sorry"
+    assert stream.suppressed_error is BUSY
 
 
 @pytest.mark.row("ROUT-34")

@@ -12,6 +12,7 @@ from support.flaky import Flaky, answer, text
 
 import beluga_llm as llm
 from beluga_llm import CallContext, Hooks, StreamChunk, Suppress, compose_hooks, with_hooks
+from beluga_llm._transcript import Transcript
 from beluga_llm.testing import VirtualClock
 
 BUSY = llm.OverloadedError("busy")
@@ -362,6 +363,91 @@ async def test_a_strict_observer_is_heard(streaming: bool):
     with pytest.raises(ZeroDivisionError):
         await model.generate("hi")
     assert failing.lines[-1] == ("after", None, "OverloadedError")
+
+
+@pytest.mark.row("HOOK-05", "HOOK-18")
+@pytest.mark.parametrize("moment", ["on_stream", "on_reasoning", "on_tool_call"])
+async def test_a_call_that_a_strict_observer_ends_has_ended_once(moment: str):
+    ends: list[Any] = []
+    hooks = Hooks.from_callables(
+        **{moment: lambda *facts: 1 / 0},
+        on_error=lambda call, error: Suppress(),
+        after_generate=lambda call, response, error: ends.append((response.text, type(error))),
+        strict=True,
+    )  # fmt: skip
+    model, _ = hooked([StreamChunk("a", reasoning_delta="hm", tool_calls=(CALL,))], hooks=hooks)
+    with pytest.raises(ZeroDivisionError):
+        await model.stream("hi").response()
+    assert ends == [("a", ZeroDivisionError)]
+
+
+@pytest.mark.row("HOOK-18", "HOOK-21", "ERRO-20")
+@pytest.mark.parametrize("within", [False, True])
+async def test_a_cancellation_stays_one_whatever_a_strict_hook_does(
+    within: bool, caplog: pytest.LogCaptureFixture
+):
+    model, _ = hooked(
+        [*text("a"), asyncio.Event()],
+        hooks=Hooks.from_callables(on_cancel=lambda *facts: 1 / 0, strict=True),
+    )
+    reached = asyncio.Event()
+
+    async def consume() -> None:
+        async with model.stream("hi") as stream:
+            async for _ in stream:
+                reached.set()
+                if within:
+                    await asyncio.Event().wait()
+
+    task = asyncio.create_task(consume())
+    await reached.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+    assert [record.name for record in caplog.records] == ["beluga_llm.hooks"]
+
+
+@pytest.mark.row("HOOK-05", "HOOK-18")
+async def test_a_strict_observer_of_an_early_end_is_logged_as_it_is(
+    caplog: pytest.LogCaptureFixture,
+):
+    hooks = Hooks.from_callables(after_generate=lambda *facts: 1 / 0, strict=True)
+    model, _ = hooked(text("a", "b"), hooks=hooks)
+    async with model.stream("hi") as stream:
+        async for _ in stream:
+            break
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+@pytest.mark.row("HOOK-06", "HOOK-11")
+async def test_what_is_said_instead_of_an_error_is_told_like_the_rest():
+    diary = Diary()
+    suppressing = on_error(Suppress(llm.AIMessage("sorry")))
+    model, _ = hooked([BUSY], hooks=compose_hooks(suppressing, diary))
+    async for chunk in model.stream("hi"):
+        assert chunk.delta in ("sorry", "")
+    told = [line for line in diary.lines if line[0] == "chunk"]
+    assert told[0] == ("chunk", "sorry")
+    assert diary.lines[-1] == ("after", "sorry", None)
+    assert len(told) == len(diary.lines) - 2
+
+
+@pytest.mark.row("HOOK-01")
+async def test_hooks_that_ask_for_no_answer_fold_none(monkeypatch: pytest.MonkeyPatch):
+    heard: list[StreamChunk] = []
+    monkeypatch.setattr(Transcript, "hear", lambda self, chunk: heard.append(chunk))
+    chunks: list[StreamChunk] = []
+    hooks = Hooks.from_callables(
+        before_generate=lambda call: None, on_stream=lambda call, chunk: chunks.append(chunk)
+    )
+    model, _ = hooked(text("a", "b"), hooks=hooks)
+    assert (await model.stream("hi").response()).text == "ab"
+    assert [chunk.delta for chunk in chunks[:2]] == ["a", "b"]
+    assert heard == []
 
 
 @pytest.mark.row("HOOK-18", "HOOK-22")

@@ -365,7 +365,6 @@ def test_slots_of_a_loop_that_has_ended_are_free_again():
     loop = asyncio.new_event_loop()
     loop.run_until_complete(begin())
     loop.close()
-    assert limiter.running == 0
 
     async def again() -> None:
         assert (await model.generate("b")).text == "ok fine"
@@ -418,6 +417,7 @@ def test_waiters_of_a_loop_that_has_ended_are_not_rung():
     other.run_until_complete(setup.settle())
     line = setup.limiter._line
     assert setup.limiter.waiting == 1
+    setup.limiter.ring()  # from outside of any loop
     tasks = [*setup.tasks.values()]
     for task in tasks:
         task.cancel()
@@ -646,6 +646,17 @@ async def test_a_stream_that_is_left_gives_its_slot_back(how: str):
     assert len(setup.starts) == 2
 
 
+@pytest.mark.row("RATE-08", "STRE-05")
+async def test_a_dropped_stream_gives_its_slot_back_at_once():
+    """Before the event loop has closed its generators: nobody may be there to see to that."""
+    setup = Setup(max_concurrent=1)
+    stream = setup.model.stream("a")
+    await anext(stream)
+    assert setup.limiter.running == 1
+    del stream
+    assert setup.limiter.running == 0
+
+
 # --- what 429 answers teach ----------------------------------------------------------------------
 
 
@@ -800,6 +811,23 @@ async def test_a_closed_gate_of_one_model_does_not_hold_another_one():
 # --- who shares what -----------------------------------------------------------------------------
 
 
+@pytest.mark.row("RATE-07", "RATE-15")
+async def test_those_whom_another_models_gate_holds_are_not_waited_for():
+    setup = Setup(adaptive=True, rps=2)
+    other = Provider(setup.clock, "other").with_middleware(setup.limiter)
+    setup.provider.script.error = RateLimitError("slow down", retry_after=2.5)
+    with pytest.raises(RateLimitError):
+        await setup.model.generate("a")
+    setup.provider.script.error = None
+    await setup.clock.advance(1)
+    await setup.ask(*"bcdef")
+    assert setup.limiter.waiting == 5
+    assert (await other.generate("x", timeout=1)).text == "ok fine"
+    for _ in range(40):
+        await setup.clock.advance(0.1)
+    assert setup.limiter.waiting == 0
+
+
 @pytest.mark.row("MIDD-22", "CHAT-04")
 async def test_all_that_one_value_is_put_around_shares_it():
     setup = Setup(rps=2)
@@ -941,3 +969,13 @@ async def test_a_request_made_by_hand_has_no_call():
 
     assert [chunk async for chunk in limiter(request, nothing)] == []
     assert limiter.running == 0
+
+
+@pytest.mark.row("RATE-05", "RATE-07")
+async def test_the_tokens_of_those_before_count_for_a_wait():
+    setup = Setup(tpm=1000, max_wait=70)
+    await setup.ask("a", max_tokens=900)
+    await setup.ask("b", "c", max_tokens=900)  # b waits a minute, c would wait two
+    assert "TPM limit exceeded: a place is free in 120.0 s" in str(await setup.error("c"))
+    await setup.clock.advance(60)
+    assert [text for text, _ in setup.starts] == ["a", "b"]

@@ -397,8 +397,19 @@ def test_reasoning_in_content_keeps_its_signature() -> None:
     assert streamed(*(chunk({"content": [item]}) for item in two), STOP).parts == expected
 
 
-def test_content_as_an_object_is_its_json() -> None:
-    assert whole({"content": {"city": "Rome"}}).text == '{"city":"Rome"}'
+@pytest.mark.row("PROV-34", "DIAL-07")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"city": "Rome"},
+        {"type": "circle", "radius": 1},
+        {"type": "note", "text": "hi"},
+        {"type": ["text"]},
+        {"type": None, "text": "hi"},
+    ],
+)
+def test_content_as_an_object_is_its_json(answer: dict[str, Any]) -> None:
+    assert json.loads(whole({"content": answer}).text) == answer
 
 
 def test_typed_content_is_read_as_an_item_of_a_list_would_be() -> None:
@@ -770,6 +781,21 @@ def test_cumulative_and_partial_counts() -> None:
     assert streamed(text("a"), STOP).usage == Usage()
 
 
+@pytest.mark.row("PROV-16", "PAIN-09", "STRE-13")
+def test_counts_inside_of_a_choice() -> None:
+    """Moonshot counts on the frame of the finish reason, and again at the end if asked."""
+    counts = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7, "cached_tokens": 3}
+    inside = {**HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    inside["choices"][0]["usage"] = counts
+    for message in (
+        streamed(text("a"), inside),
+        streamed(text("a"), inside, {**HEAD, "choices": [], "usage": counts}),
+        streamed(text("a"), inside, done=False),
+    ):
+        assert (message.text, message.usage) == ("a", Usage(5, 2, 7, 3))
+        assert "usage" not in message.provider_metadata
+
+
 def test_a_cost_beside_the_counts_is_kept() -> None:
     counts = {"prompt_tokens": 1, "completion_tokens": 1, "cost": 0.25}
     assert whole({"content": "a"}, usage=counts).provider_metadata["usage"]["cost"] == 0.25
@@ -804,6 +830,9 @@ def test_counts_at_another_place() -> None:
         'event: error\ndata: {"error": {"message": "overloaded"}}',
         "error: overloaded",
         {"object": "error", "message": "overloaded", "code": 529},
+        {"success": False, "errors": [{"code": 3040, "message": "overloaded"}]},
+        {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "overloaded"},
+        {"choices": [], "detail": "overloaded"},
     ],
 )
 def test_errors_inside_a_stream(frame: Any) -> None:
@@ -821,6 +850,8 @@ def test_an_error_as_the_body_of_a_good_answer() -> None:
         assert isinstance(decode_bytes(dialect(), body, stream=stream), ModelNotFoundError)
     listed = decode_bytes(dialect(), b'[{"error": {"message": "x", "code": 401}}]', stream=False)
     assert isinstance(listed, AuthenticationError)
+    several = b'{"result": null, "errors": [{"code": 1, "message": "overloaded"}]}'
+    assert isinstance(decode_bytes(dialect(), several, stream=False), OverloadedError)
 
 
 @pytest.mark.row("DIAL-07", "STRE-22")
@@ -831,6 +862,10 @@ def test_no_error(error: Any) -> None:
     assert message.text == "ab"
     assert "error" not in message.provider_metadata
     assert whole({"content": "a"}, error=error).text == "a"
+    for name in ("errors", "error_code", "detail"):
+        assert whole({"content": "a"}, **{name: error}).text == "a"
+        assert whole({"content": "a"}, **{name: "beside choices"}).text == "a"
+        assert streamed(text("a"), {"choices": [], name: error}, STOP).text == "a"
 
 
 @pytest.mark.row("ERRO-15")

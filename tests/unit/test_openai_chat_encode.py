@@ -584,6 +584,8 @@ def test_quirks_are_options() -> None:
         ({"error_patterns": {"x": "Nothing"}}, "'Nothing' is not the name of an error class"),
         ({"quirks": {"stream_usage": "x"}}, "quirk 'stream_usage'"),
         ({"quirks": {"error_codes": {"x": AuthenticationError, "y": 1}}}, "1 is not the name"),
+        ({"error_patterns": {"(": "RateLimitError"}}, r"'\(' is no regular expression"),
+        ({"finish_reasons": {"done": "finished"}}, "'finished' is not a valid FinishReason"),
     ],
 )
 def test_wrong_quirks_are_config_errors(options: dict[str, Any], text: str) -> None:

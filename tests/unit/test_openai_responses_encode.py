@@ -306,6 +306,19 @@ def test_items_without_a_type_do_not_go_back() -> None:
     assert replayed(said) == [message("Hello")]
 
 
+@pytest.mark.row("DIAL-07", "SCHE-29")
+@pytest.mark.parametrize("summary", [None, 5, "why", [None, 1, "why"]])
+def test_what_is_remembered_may_have_been_spoilt(summary: Any) -> None:
+    """A file in which it was saved is anybody's to edit."""
+    said = answer(reasoning("why", encrypted_content="gAA="), message("Hello"))
+    memory = said.provider_metadata["output_items"]
+    items = [{**memory["items"][0], "summary": summary}, memory["items"][1]]
+    spoilt = {"output_items": {**memory, "items": items}}
+    sent = replayed(replace(said, provider_metadata=spoilt))
+    assert sent[0]["encrypted_content"] == "gAA="
+    assert sent[1]["content"][0]["text"] == "Hello"
+
+
 @pytest.mark.row("PROV-31")
 def test_reasoning_without_secrets_goes_back_only_to_a_server_that_stores() -> None:
     said = answer(reasoning("why"), message("Hello"))
@@ -471,6 +484,24 @@ def test_provider_options_go_over_the_body() -> None:
     assert sent["text"] == {"format": {"type": "json_object"}, "verbosity": "low"}
     assert [tool["type"] for tool in sent["tools"]] == ["function", "web_search"]
     assert "top_k" not in sent
+
+
+@pytest.mark.row("OPTI-12", "DIAL-07")
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ({"type": "web_search"}, [{"type": "web_search"}]),
+        (({"type": "web_search"},), [{"type": "web_search"}]),
+        ("web_search", ["web_search"]),
+        (None, []),
+    ],
+)
+def test_one_tool_of_the_server_need_not_stand_in_a_list(given: Any, added: list[Any]) -> None:
+    sent = body(tools=(WEATHER,), provider_options={"openai": {"tools": given, "include": 1}})
+    assert sent["tools"][1:] == added
+    assert sent["include"] == 1
+    request = ChatRequest((HI,), GenerateOptions(provider_options={"openai": {"include": 1}}))
+    OpenAIResponsesDialect().decoder(request)
 
 
 # --- the vendor's word -------------------------------------------------------------------------

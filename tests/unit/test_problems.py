@@ -133,6 +133,17 @@ TEXTS = [
         "context_length",
     ),
     (400, "Input is too long for requested model.", "context_length"),
+    (
+        400,
+        "input length and `max_tokens` exceed context limit: 198214 + 8192 > 200000, decrease ...",
+        "context_length",
+    ),
+    (422, "`inputs` must have less than 4096 tokens. Given: 5000", "context_length"),
+    (
+        422,
+        "`inputs` tokens + `max_new_tokens` must be <= 8192. Given: 9000 `inputs` tokens",
+        "context_length",
+    ),
     (400, "API key not valid. Please pass a valid API key.", "auth_error"),
     (400, "Incorrect API key provided: xa***.", "auth_error"),
     (403, "Invalid API key", "auth_error"),
@@ -147,6 +158,7 @@ TEXTS = [
 ]
 
 HARMLESS = [
+    (422, "`inputs` cannot be empty"),
     (400, "max_tokens is too large: 99999. This model supports at most 16384 completion tokens."),
     (400, "`max_tokens` must be less than or equal to `8192`, the maximum value"),
     (400, "Invalid 'messages[0].name': string too long. Expected a maximum length 64."),

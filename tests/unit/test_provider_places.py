@@ -68,9 +68,20 @@ def test_options_stand_in_the_places_of_the_address(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.row("CONF-04")
-@pytest.mark.parametrize("account", ["https://a1", "http://a1/", " a1 "])
-def test_an_address_in_a_place_counts_without_its_scheme(account: str):
+@pytest.mark.parametrize(
+    "account",
+    [
+        "https://a1", "http://a1/", " a1 ", "https://a1/?o=123", "a1?to=x@y", "user:pass@a1#top",
+    ],
+)  # fmt: skip
+def test_of_an_address_in_a_place_the_host_counts(account: str):
     assert prepare(account=account, zone="z").base_url == "https://a1.cloud.example/z/v1"
+
+
+@pytest.mark.row("CONF-04", "CONF-09")
+@pytest.mark.parametrize("account", ['"a1"', "'https://a1'", "a1<", "a|1"])
+def test_a_host_with_quotes_is_none(account: str):
+    assert "base_url has a host that cannot be one" in problems(account=account, zone="z")
 
 
 @pytest.mark.row("CONF-09", "ERRO-28")

@@ -335,6 +335,10 @@ def test_one_error_lists_all_problems():
         ({"api_key": Secret(4)}, "api_key must be a str, got int"),  # type: ignore[arg-type]
         ({"api_key": b"sk"}, "api_key must be a str, a Secret or a callable, got bytes"),
         ({"api_key": "a\r\nb: c"}, "api_key must not contain a line break"),
+        ({"api_key": "a\udcff"}, "api_key must not contain bytes that are no UTF-8"),
+        ({"headers": {"a": "\udcff"}}, "headers['a'] must not contain bytes that are no UTF-8"),
+        ({"base_url": "https://x/\udcff"}, "base_url must not contain bytes that are no UTF-8"),
+        ({"base_url": "https://x'/v1"}, "base_url has a host that cannot be one: \"https://x'/v1"),
         ({"headers": {"a": 1}}, "headers must be a mapping of str to str, got a int at 'a'"),
         ({"headers": {"a": "b\nc"}}, "headers['a'] must not contain a line break"),
         ({"headers": ["a"]}, "headers must be a mapping of str to str, got list"),

@@ -50,6 +50,28 @@ def test_settings_come_in_several_forms():
         resilient(a, retry={"max_attempts": 0})
 
 
+@pytest.mark.row("MIDD-18", "ERRO-28", "ROUT-33")
+def test_all_settings_of_the_preset_are_checked_at_once():
+    a = Flaky(answer("a"))
+    wrong: Any = {"retry": {"max_attempts": 0}, "limits": {"rpm": -1}, "breaker": {"windw": 1}}
+    with pytest.raises(llm.ConfigError) as caught:
+        resilient(a, **wrong)
+    for part in ("retry: max_attempts must", "limits: rpm must", "circuit_breaker: unknown"):
+        assert part in caught.value.message
+    mixed_up: Any = {"retry": with_limits(rpm=1), "limits": MemoryCache(), "breaker": 5}
+    with pytest.raises(llm.ConfigError) as caught:
+        resilient(a, **mixed_up)
+    for part in (
+        "retry: settings by name or a RetryPolicy are expected, got Limiter",
+        "limits: settings by name or a ProviderLimits are expected, got MemoryCache",
+        "circuit_breaker: settings by name or a BreakerPolicy are expected, got int",
+    ):
+        assert part in caught.value.message
+    shared: Any = llm.with_circuit_breaker()
+    with pytest.raises(llm.ConfigError, match="each model gets one of its own"):
+        resilient(a, breaker=shared)
+
+
 @pytest.mark.row("MIDD-18", "PAIN-07", "ROUT-30")
 async def test_an_open_breaker_is_not_retried_but_failed_over():
     clock = VirtualClock(auto=True)
@@ -95,12 +117,12 @@ async def test_layers_of_a_configuration():
             "limits": {"rpm": 100},
             "circuit_breaker": True,
             "cache": {"ttl": 10},
-            "fallback": [{"model": "flaky/b", "retry": True}, Flaky(answer()), "demo"],
+            "fallback": [{"model": "flaky/b", "retry": True}, Flaky(answer()), "flaky/a"],
         }
     )
     assert names(model) == ["Cache", "Fallback", "Retry", "CircuitBreaker", "Limiter"]
     others = model._layers[1].models  # type: ignore[attr-defined]  # a Fallback
-    assert [one.qualified_id for one in others] == ["flaky/b", "flaky/f1", "demo/demo"]
+    assert [one.qualified_id for one in others] == ["flaky/b", "flaky/f1", "flaky/a"]
     assert names(others[0]) == ["Retry"]
     assert (await model.generate("hi")).text == "a"
 
@@ -138,6 +160,9 @@ def test_all_problems_are_told_at_once():
         "circuit_breaker: ",
     ):  # fmt: skip
         assert part in text
+    several = [{"model": "flaky/b", "retry": 5}, "flaky/b", {"modl": "x"}]
+    with pytest.raises(llm.ConfigError, match=r"fallback: retry: .*; unknown keys: modl"):
+        registry().create_from_config({"model": "flaky/a", "fallback": several})
     with pytest.raises(llm.ConfigError, match="retry: max_attempts"):
         registry().create_from_config({"model": "flaky/a", "retry": {"max_attempts": 0}})
     with pytest.raises(llm.ConfigError, match=r"unknown keys: retries, xyz \(known: .*retry"):

@@ -378,6 +378,95 @@ def test_models_that_may_continue_are_checked_at_once(prefill: bool | None):
         Flaky(answer(), prefill=prefill).with_middleware(with_retry(mid_stream="continue"))
 
 
+@pytest.mark.row("STRE-28", "ERRO-30")
+async def test_an_error_after_a_continuation_tells_all_that_was_shown():
+    def gone(partial: str) -> llm.StreamInterruptedError:
+        return llm.StreamInterruptedError(
+            "gone", content_started=True, partial=llm.AIMessage(partial)
+        )
+
+    inner = Flaky([*text("a "), gone("a ")], [*text("b "), gone("b ")], [KeyError()], prefill=True)
+    for last, error in ((2, llm.StreamInterruptedError), (3, KeyError)):
+        model, _ = retrying(inner, mid_stream="continue", max_attempts=last)
+        stream = model.stream("hi")
+        with pytest.raises(error) as caught:
+            async for _ in stream:
+                pass
+        assert stream.message.text == "a b "
+        if last == 2:
+            assert caught.value.partial == stream.message  # type: ignore[attr-defined]  # ours
+            inner.requests.clear()
+
+
+@pytest.mark.row("STRE-28")
+async def test_parts_of_a_continuation_come_behind_those_that_were_shown():
+    inner = Flaky(
+        [StreamChunk("a", part_index=0), StreamChunk("b", part_index=3), lost("b")],
+        [StreamChunk("c", part_index=0), StreamChunk("d", part_index=1), *answer()],
+        prefill=True,
+    )
+    model, _ = retrying(inner, mid_stream="continue")
+    reply = await model.stream("hi").response()
+    assert [part.text for part in reply.parts] == ["a", "b", "c", "d"]  # type: ignore[attr-defined]  # TextParts
+
+
+@pytest.mark.row("STRE-28", "NONE-06")
+async def test_a_restart_within_a_continued_answer_loses_nothing():
+    """The layer inside takes back its own words, and the consumer is told the others again."""
+    inner = Flaky(
+        [*text("a "), lost("a")], [*text("x "), lost("x")], answer("b ", "c"), prefill=True
+    )
+    clock = VirtualClock(auto=True)
+    restarting = with_retry(clock=clock, mid_stream="restart", max_attempts=2)
+    other = Flaky([*text("a "), lost("a")], prefill=True)
+    inner.attempts.pop(0)
+    model = other.with_middleware(
+        llm.with_fallback(inner.with_middleware(restarting), mid_stream="continue")
+    )
+    async with model.stream("hi") as stream:
+        chunks = [chunk async for chunk in stream]
+    shown = [("reset" if chunk.reset else chunk.delta) for chunk in chunks]
+    assert [one for one in shown if one] == ["a ", "x ", "reset", "a ", "b ", "c"]
+    assert stream.message.text == "a b c"
+    assert inner.requests[-1].messages[-1] == llm.AIMessage("a ")
+
+
+@pytest.mark.row("STRE-28")
+async def test_after_a_restart_inside_there_is_only_text_to_continue():
+    call = StreamChunk(tool_calls=(ToolCallDelta(0, "c", "f"),))
+    inner = Flaky([call, lost("a")], [*text("a "), lost("a")], answer("b"), prefill=True)
+    clock = VirtualClock(auto=True)
+    model = inner.with_middleware(
+        with_retry(clock=clock, mid_stream="continue"),
+        with_retry(clock=clock, mid_stream="restart", max_attempts=2),
+    )
+    reply = await model.stream("hi").response()
+    assert (reply.text, reply.tool_calls) == ("a b", ())
+
+
+@pytest.mark.row("STRE-28")
+def test_models_behind_a_layer_or_a_wrapper_are_checked_too():
+    def good() -> Flaky:
+        return Flaky(answer(), prefill=True)
+
+    bad, retry = Flaky(answer(), name="bad"), with_retry(mid_stream="continue")
+    behind: list[Any] = [
+        good().with_middleware(llm.with_fallback(good(), bad)),
+        good().with_middleware(llm.with_hedge(bad)),
+        good().with_middleware(llm.with_fallback(good().with_middleware(llm.with_hedge(bad)))),
+        llm.DelegatingChatModel(good().with_middleware(llm.with_fallback(bad))),
+        llm.Router([good(), bad]),
+        llm.FailoverRouter(good(), llm.Router([bad])),
+    ]
+    for model in behind:
+        with pytest.raises(llm.ConfigError, match="flaky/bad is not known to"):
+            model.with_middleware(retry)
+    with pytest.raises(llm.ConfigError, match="flaky/bad is not known to"):
+        good().with_middleware(retry, llm.with_fallback(bad))
+    good().with_middleware(llm.with_fallback(bad), retry)  # it continues its own model only
+    llm.Router([good()]).with_middleware(retry, llm.with_hedge(), llm.with_fallback(good()))
+
+
 @pytest.mark.row("STRE-28", "NONE-06")
 @given(
     st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4),
@@ -425,6 +514,32 @@ async def test_leaving_a_retried_stream_closes_everything():
             break
         assert inner.open == 1
     assert inner.open == 0
+
+
+@pytest.mark.row("MIDD-25", "RETR-12", "PAIN-07")
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_what_a_failed_attempt_left_open_is_closed_before_the_next(streaming: bool):
+    """Else the next attempt would wait for the slot that the former one still holds."""
+    refused: list[int] = []
+    inner = Flaky([StreamChunk(model_id="m"), *text("a", "b")], answer("c"))
+
+    async def picky(request: llm.ChatRequest, call_next: llm.CallNext) -> Any:
+        async for chunk in call_next(request):
+            if not refused:
+                refused.append(inner.open)
+                raise BUSY
+            yield chunk
+
+    limits = llm.with_limits(max_concurrent=1)
+    clock = VirtualClock()
+    model = inner.with_middleware(with_retry(clock=clock), picky, limits)
+    task = asyncio.ensure_future(
+        model.stream("hi").response() if streaming else model.generate("hi")
+    )
+    await clock.sleeping()
+    assert (refused, inner.open, limits.running) == ([1], 0, 0)
+    await clock.advance(1)
+    assert (await task).text == "c"
 
 
 # --- who hears of it -----------------------------------------------------------------------------

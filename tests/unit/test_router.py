@@ -243,3 +243,21 @@ def test_a_router_can_what_all_its_models_can():
 @pytest.mark.row("CHAT-24")
 async def test_tokens_are_counted_by_the_first_model():
     assert (await Router(named("a", "b")).count_tokens("hello")).tokens == 6
+
+
+@pytest.mark.row("CHAT-10", "ROUT-02")
+async def test_the_time_of_a_call_ends_a_selection_too(skip_time: Any):
+    begun = asyncio.Event()
+
+    async def slow(models: Any, call: llm.CallContext) -> llm.ChatModel:
+        begun.set()
+        await asyncio.Event().wait()
+        return models[0]
+
+    a = Flaky(answer("a"))
+    task = asyncio.create_task(Router([a], slow).generate("hi", timeout=5))
+    await begun.wait()
+    skip_time(5.1)
+    with pytest.raises(llm.RequestTimeoutError, match="total"):
+        await task
+    assert a.requests == []

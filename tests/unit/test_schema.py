@@ -120,7 +120,10 @@ NO_JSON = object()
         (dt.time, {"type": "string", "format": "time"}),
         (dt.timedelta, {"type": "string", "format": "duration"}),
         (uuid.UUID, {"type": "string", "format": "uuid"}),
-        (decimal.Decimal, {"type": "string", "format": "decimal"}),
+        (
+            decimal.Decimal,
+            {"type": "string", "format": "decimal", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"},
+        ),
         (list, {"type": "array"}),
         (list[int], {"type": "array", "items": {"type": "integer"}}),
         (Sequence[int], {"type": "array", "items": {"type": "integer"}}),
@@ -245,7 +248,10 @@ def test_plain_types(kind: Any, schema: dict[str, Any]) -> None:
                     "type": "array",
                     "minItems": 1,
                     "maxItems": 2,
-                    "prefixItems": [{"type": "integer"}, {"type": "integer", "default": 9}],
+                    "prefixItems": [
+                        {"title": "low", "type": "integer"},
+                        {"title": "high", "type": "integer", "default": 9},
+                    ],
                     "items": False,
                 }
             },

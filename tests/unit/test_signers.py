@@ -378,9 +378,12 @@ async def test_the_chain_of_botocore_signs(botocore: Callable[..., Any]):
 
 
 @pytest.mark.row("PROV-07")
-async def test_the_usual_region_and_profile(botocore: Callable[..., Any]):
+@pytest.mark.parametrize("options", [{}, {"region": " ", "profile": " "}])
+async def test_the_usual_region_and_profile(
+    botocore: Callable[..., Any], options: dict[str, str]
+) -> None:
     session = botocore(Credentials(("AKID1", "s", "t")))
-    sent = await aws_signer(config(), service="other").sign(REQUEST)
+    sent = await aws_signer(config(**options), service="other").sign(REQUEST)
     assert "/us-east-1/other/aws4_request" in sent.headers["Authorization"]
     assert sent.headers["X-Amz-Security-Token"] == "t"
     assert session.profiles == [None]

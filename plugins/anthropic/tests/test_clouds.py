@@ -113,6 +113,15 @@ def test_the_region_comes_from_variables(monkeypatch):
     assert bedrock()._config.base_url == "https://vpce.example"
 
 
+@pytest.mark.row("CONF-04")
+def test_blank_names_count_as_none():
+    assert bedrock(region=" ")._config.base_url == "https://bedrock-runtime.us-east-1.amazonaws.com"
+    signers = [bedrock(region=name, api_key=None)._sealer._signer for name in (" ", " eu-west-2 ")]
+    assert [signer._region for signer in signers] == ["us-east-1", "eu-west-2"]
+    assert vertex(location=" ")._config.base_url == "https://aiplatform.googleapis.com"
+    assert "/locations/global/" in vertex(location=" ").dialect.envelope.path
+
+
 @pytest.mark.parametrize("name", ["evil.example/", "a b", "x#", "EU"])
 def test_a_name_that_would_choose_another_server_is_refused(name):
     with pytest.raises(ConfigError, match="location must be a name") as caught:

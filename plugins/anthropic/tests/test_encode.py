@@ -247,6 +247,27 @@ def test_images_and_documents(encode):
     assert request.headers["anthropic-beta"] == "files-api-2025-04-14"
 
 
+@pytest.mark.row("PROV-17")
+def test_data_in_an_address_are_data(body):
+    """The API fetches from servers, and refuses such an address."""
+    found = body(
+        HumanMessage(
+            [
+                ImagePart(url="data:image/webp;base64,aGk="),
+                FilePart(url="DATA:;charset=utf-8;base64,aGk=", mime_type="text/csv", name="a.csv"),
+                ImagePart(url="data:image/png;base64,?"),
+                ImagePart(url="data:,hi"),
+            ]
+        )
+    )
+    assert [block["source"] for block in found["messages"][0]["content"]] == [
+        {"type": "base64", "media_type": "image/webp", "data": "aGk="},
+        {"type": "text", "media_type": "text/plain", "data": "hi"},
+        {"type": "url", "url": "data:image/png;base64,?"},
+        {"type": "url", "url": "data:,hi"},
+    ]
+
+
 @pytest.mark.row("SCHE-15")
 @pytest.mark.parametrize(
     "part",
@@ -473,6 +494,16 @@ def test_provider_options_go_over_the_body_and_betas_into_the_header(encode):
     assert request.json["service_tier"] == "auto"
     assert not {"x", "betas"} & set(request.json)
     assert request.headers["anthropic-beta"] == "one,two,three"
+
+
+@pytest.mark.row("OPTI-12", "DIAL-07")
+@pytest.mark.parametrize(
+    ("given", "header"),
+    [([1, " b ", ""], "1,b"), (2.5, "2.5"), (True, "True"), (None, None), ([], None), (",", None)],
+)
+def test_odd_names_of_betas_go_to_the_api_as_they_are(encode, given, header):
+    sent = encode(provider_options={"anthropic": {"betas": given}})
+    assert sent.headers.get("anthropic-beta") == header
 
 
 def test_a_cloud_is_another_envelope(encode):

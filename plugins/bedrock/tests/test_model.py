@@ -87,6 +87,24 @@ def test_wrong_configurations():
         BedrockChatModel(model="m", api_key="k", regoin="us-east-1")
 
 
+@pytest.mark.row("REGI-12", "CONF-09")
+@pytest.mark.parametrize("api", ["converse", "responses"])
+@pytest.mark.parametrize("region", ["x@evil.example:443/", "evil.example/", "a b", "x#", "EU"])
+def test_a_region_that_would_choose_another_server_is_refused(region, api):
+    with pytest.raises(ConfigError, match="region must be a name") as caught:
+        BedrockChatModel(model="m", api_key="k", region=region, api=api)
+    assert (caught.value.op, caught.value.provider) == ("bedrock.new", "bedrock")
+
+
+@pytest.mark.row("PROV-07", "CONF-05")
+def test_a_blank_region_is_none():
+    model = BedrockChatModel(model="m", region=" ")
+    assert address(model) == "https://bedrock-runtime.us-east-1.amazonaws.com"
+    assert model._sealer._signer._region == "us-east-1"
+    padded = BedrockChatModel(model="m", region=" eu-west-1 ", profile=" ")._sealer._signer
+    assert (padded._region, padded._profile) == ("eu-west-1", None)
+
+
 @pytest.mark.row("PROV-07", "DIAL-06", "CONF-19")
 def test_a_key_is_a_bearer_token_and_blank_ones_are_none(monkeypatch):
     def signs(**fields):

@@ -404,6 +404,15 @@ def test_response_formats(encode):
     assert "response_format" not in encode(response_format=ResponseFormat.text()).json
 
 
+@pytest.mark.row("PROV-09", "STRU-05")
+def test_tools_that_may_not_be_called_make_way_for_a_response_format(encode):
+    wanted = ResponseFormat.json_schema(SCHEMA, name="where")
+    request = encode(response_format=wanted, tools=[WEATHER], tool_choice="none")
+    assert request.json["response_format"]["json_schema"] == SCHEMA
+    assert "tools" not in request.json
+    assert request.notes == ()
+
+
 @pytest.mark.row("PROV-09", "OPTI-27")
 @pytest.mark.parametrize(
     "fields",

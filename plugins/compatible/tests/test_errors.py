@@ -57,6 +57,8 @@ CASES = [
     ("groq", 400, openai("Please reduce the length of the messages or completion.",
                          "context_length_exceeded"),
      ContextLengthError, "context_length_exceeded", "reduce the length"),
+    ("groq", 498, openai("Flex tier capacity exceeded", "capacity_exceeded"),
+     OverloadedError, "capacity_exceeded", "Flex tier"),
     ("groq", 503, openai("Service Unavailable", None, "internal_server_error"),
      ProviderUnavailableError, "internal_server_error", "Service Unavailable"),
     ("together", 401, openai("Invalid API key provided.", "invalid_api_key"),
@@ -215,6 +217,9 @@ CASES = [
      AuthenticationError, "401", "token expired"),
     ("databricks", 403, {"error_code": "403", "message": "Invalid access token."},
      PermissionDeniedError, "403", "Invalid access token"),
+    ("databricks", 400, {"error_code": "BAD_REQUEST", "message": json.dumps(
+        {"message": "prompt is too long: 210000 tokens > 200000 maximum"})},
+     ContextLengthError, "BAD_REQUEST", "prompt is too long: 210000 tokens > 200000 maximum"),
     ("databricks", 404, {"error_code": "ENDPOINT_NOT_FOUND",
                          "message": "The given endpoint does not exist."},
      ModelNotFoundError, "ENDPOINT_NOT_FOUND", "does not exist"),
@@ -228,6 +233,13 @@ CASES = [
      InvalidRequestError, None, "unknown model"),
     ("cloudflare", 400, cloudflare(5007, "No such model @cf/x or task"),
      ModelNotFoundError, "5007", "No such model"),
+    ("cloudflare", 400, cloudflare(5021, "The estimated number of input and maximum output tokens "
+                                   "(155740) exceeded this model context window limit (128000)."),
+     ContextLengthError, "5021", "context window limit"),
+    ("cloudflare", 413, cloudflare(3010, "AiError: The estimated number of input and maximum "
+                                   "output tokens (9) exceeded this model context window limit "
+                                   "(8)"),
+     ContextLengthError, "3010", "context window limit"),
     ("cloudflare", 429, cloudflare(3036, "you have used up your daily free allocation of 10,000 "
                                    "neurons"),
      QuotaExceededError, "3036", "daily free allocation"),
@@ -274,6 +286,10 @@ CASES = [
     ("vllm", 401, {"error": "Unauthorized"}, AuthenticationError, None, "Unauthorized"),
     ("lmstudio", 400, {"error": "'response_format.type' must be 'json_schema' or 'text'"},
      InvalidRequestError, None, "response_format.type"),
+    ("lmstudio", 400, {"error": "Trying to keep the first 5406 tokens when context the overflows. "
+                       "However, the model is loaded with context length of only 1056 tokens, "
+                       "which is not enough."},
+     ContextLengthError, None, "context length of only"),
     ("lmstudio", 404, {"error": {"message": "No models loaded. Please load a model.",
                                  "type": "invalid_request_error", "code": "model_not_found"}},
      ModelNotFoundError, "model_not_found", "No models loaded"),

@@ -73,13 +73,14 @@ def test_images_are_a_list_of_base64_texts(body, noted):
             "this?",
             FilePart(b"GIF89a", mime_type="image/gif"),
             ImagePart(url=f"data:image/png;base64,{PNG64}"),
+            ImagePart(b""),
         ]
     )
     assert body(message)["messages"] == [
         {
             "role": "user",
             "content": "What is this?",
-            "images": [PNG64, base64.b64encode(b"GIF89a").decode(), PNG64],
+            "images": [PNG64, base64.b64encode(b"GIF89a").decode(), PNG64, ""],
         }
     ]
     assert noted(message) == []

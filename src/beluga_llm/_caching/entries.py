@@ -47,7 +47,8 @@ def decode(data: bytes) -> Entry | None:
         if not isinstance(value, dict) or value.get("v") != ENTRY_VERSION:
             return None
         message, when = from_dict(value["message"]), float(value["cached_at"])
-    except (_json.JsonError, BelugaError, KeyError, TypeError, ValueError):
+        datetime.fromtimestamp(when, UTC)
+    except (_json.JsonError, BelugaError, KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
     return Entry(message, when) if isinstance(message, AIMessage) else None
 

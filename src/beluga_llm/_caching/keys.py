@@ -1,6 +1,7 @@
 """Under what an answer is kept: a hash of all that may change it.
 
-Headers and credentials are not in it: they say who asks, not what.
+Headers and credentials are not in it: they say who asks, not what. Of the models behind a router
+or a wrapper all is in it that is known of them, but no middleware.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import attrs
 from beluga_llm._errors import ConfigError
 from beluga_llm._messages import Message
 from beluga_llm._options import NO_OPTIONS, GenerateOptions
-from beluga_llm._request import ChatRequest
+from beluga_llm._request import ChatRequest, InnerModel
 from beluga_llm._serialize import to_dict
 
 KEY_VERSION = 1
@@ -35,13 +36,25 @@ def cache_key(
         ignore: names of options that do not count.
         prefix: what all keys begin with.
     """
-    where, options = request.model, request.options
     facts = {
         "version": KEY_VERSION,
+        "messages": [_said(message) for message in request.messages],
+        **_asked(request, ignore),
+    }
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), default=repr)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{prefix}:{digest[:32]}"
+
+
+def _asked(request: ChatRequest | InnerModel, ignore: Collection[str]) -> dict[str, Any]:
+    """Who is asked, and how."""
+    where, options = request.model, request.options
+    return {
         "provider": where.provider,
         "base_url": where.base_url,
         "model": options.model or where.model_id,
-        "messages": [_said(message) for message in request.messages],
+        "variant": where.variant,
+        "inside": [_asked(inner, ignore) for inner in where.inside],
         "tools": [_plain(tool) for tool in request.tools],
         "options": {
             name: _plain(value)
@@ -49,9 +62,6 @@ def cache_key(
             if name not in ignore and (value := getattr(options, name)) != getattr(NO_OPTIONS, name)
         },
     }
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), default=repr)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{prefix}:{digest[:32]}"
 
 
 def check_ignored(names: Collection[str]) -> frozenset[str]:
@@ -72,9 +82,16 @@ _ABOUT_ANSWERS = frozenset((
 ))  # fmt: skip
 
 
+_ABOUT_CALLS = frozenset(("cache", "fallback", "hedge", "mid_stream", "rate_limit"))
+"""What layers of ours put into `provider_metadata`: where a former answer came from, and when."""
+
+
 def _said(message: Message) -> dict[str, Any]:
     """What of a message is sent to a provider."""
-    return {key: value for key, value in to_dict(message).items() if key not in _ABOUT_ANSWERS}
+    found = {key: value for key, value in to_dict(message).items() if key not in _ABOUT_ANSWERS}
+    if kept := found.pop("provider_metadata", None):
+        kept = {key: value for key, value in kept.items() if key not in _ABOUT_CALLS}
+    return {**found, "provider_metadata": kept} if kept else found
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from beluga_llm._clock import SYSTEM_CLOCK, WALL_CLOCK, Clock
 from beluga_llm._errors import ConfigError
@@ -18,6 +18,7 @@ from beluga_llm._errors import ConfigError
 T = TypeVar("T")
 
 
+@runtime_checkable
 class CacheStore(Protocol):
     """Keeps bytes for some time."""
 
@@ -101,7 +102,8 @@ class MemoryCache:
 
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT NOT NULL, until REAL)
+CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT NOT NULL, until REAL);
+CREATE INDEX IF NOT EXISTS answers_until ON answers (until);
 """
 
 
@@ -174,7 +176,7 @@ class SQLiteCache:
         connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(_SCHEMA)
+            connection.executescript(_SCHEMA)
         except BaseException:
             connection.close()
             raise

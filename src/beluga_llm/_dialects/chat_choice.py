@@ -27,7 +27,9 @@ from beluga_llm._usage import FinishReason
 _BODY_KEYS = frozenset((
     "role", "content", "tool_calls", "function_call", "refusal", "reasoning_details", "images",
 ))  # fmt: skip
-_CHOICE_KEYS = frozenset(("index", "delta", "message", "finish_reason", "logprobs", "error"))
+_CHOICE_KEYS = frozenset((
+    "index", "delta", "message", "finish_reason", "logprobs", "error", "usage",
+))  # fmt: skip
 _PLAIN = 0  # the number of the block of reasoning text that has a field of its own
 _KNOWN_REASONING = frozenset(("reasoning_content", "reasoning", "reasoning_details"))
 

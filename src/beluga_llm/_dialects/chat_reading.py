@@ -87,6 +87,20 @@ def is_error(value: Any) -> bool:
     return isinstance(value, str | dict | list) and says_something(value)
 
 
+_ERROR_KEYS = ("errors", "error_code", "detail")
+
+
+def says_error(data: JsonObject) -> bool:
+    """Whether a frame or a body is an error: by its `error`, or by what stands instead of choices.
+
+    The latter is how Cloudflare (`errors`), Databricks (`error_code`) and FastAPI (`detail`) write
+    errors.
+    """
+    if is_error(data.get("error")) or data.get("object") == "error":
+        return True
+    return not data.get("choices") and any(is_error(data.get(key)) for key in _ERROR_KEYS)
+
+
 # --- tokens ---------------------------------------------------------------------------------------
 
 
@@ -140,10 +154,12 @@ def _with_reasoning(usage: Usage) -> Usage:
 
 
 def usage_at(data: JsonObject, path: str) -> JsonObject:
-    """The token counts at a place such as "x_groq.usage"."""
+    """The token counts at a place such as "x_groq.usage"; of a list, its first object counts."""
     found: Any = data
     for name in path.split("."):
         found = object_of(found).get(name)
+        if isinstance(found, list):
+            found = next(iter(objects_of(found)), None)
     return object_of(found)
 
 
@@ -168,7 +184,7 @@ def read_content(content: Any) -> Iterator[str | Thought | ImagePart]:
     """The pieces of `content`; no text is empty.
 
     It may be a text, a list of typed items (Mistral, Databricks), an object that is the answer
-    itself (Cloudflare), or null.
+    itself (Cloudflare), which may have a `type` of its own, or null.
     """
     if isinstance(content, str):
         if content:
@@ -176,10 +192,13 @@ def read_content(content: Any) -> Iterator[str | Thought | ImagePart]:
     elif isinstance(content, list):
         for item in content:
             yield from _item(item)
-    elif isinstance(content, dict) and isinstance(content.get("type"), str):
+    elif isinstance(content, dict) and content.get("type") in _ITEM_TYPES:
         yield from _item(content)
     elif content is not None:
         yield dumps_text(content)
+
+
+_ITEM_TYPES = ("text", "output_text", "thinking", "reasoning", "image_url")
 
 
 def _item(item: Any) -> Iterator[str | Thought | ImagePart]:

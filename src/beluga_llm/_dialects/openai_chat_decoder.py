@@ -22,6 +22,7 @@ from beluga_llm._dialects.chat_reading import (
     object_of,
     objects_of,
     read_usage,
+    says_error,
     says_something,
     text_of,
     usage_at,
@@ -139,7 +140,7 @@ class ChatDecoder(Decoder):
         return self._read(value)
 
     def _raise_error(self, value: JsonObject, data: bytes) -> None:
-        if is_error(value.get("error")) or value.get("object") == "error":
+        if says_error(value):
             raise InBandError(data)
         for choice in objects_of(value.get("choices")):
             if is_error(choice.get("error")):

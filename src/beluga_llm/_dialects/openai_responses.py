@@ -88,7 +88,7 @@ class OpenAIResponsesDialect(Dialect):
         """A decoder for the stream or the whole body."""
         options = request.options
         wanted = (options.logprobs, options.top_logprobs) != (None, None)
-        asked = LOGPROBS in (provider_options(request, self.provider).get("include") or ())
+        asked = LOGPROBS in _listed(provider_options(request, self.provider).get("include"))
         return ResponsesDecoder(
             self.provider,
             model=options.model,
@@ -166,7 +166,7 @@ class OpenAIResponsesDialect(Dialect):
     # --- tools -----------------------------------------------------------------------------------
 
     def _tools(self, request: ChatRequest, theirs: Mapping[str, Any]) -> dict[str, Any]:
-        tools = [*map(_tool, request.tools), *(theirs.get("tools") or ())]
+        tools = [*map(_tool, request.tools), *_listed(theirs.get("tools"))]
         if not tools:
             return {}
         options = request.options
@@ -178,6 +178,13 @@ class OpenAIResponsesDialect(Dialect):
         if options.parallel_tool_calls is not None:
             found["parallel_tool_calls"] = options.parallel_tool_calls
         return found
+
+
+def _listed(value: Any) -> list[Any]:
+    """A list as it is; one thing that should stand in a list, as such a list."""
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [] if value is None else [value]
 
 
 def _merged(body: dict[str, Any], theirs: Mapping[str, Any]) -> Any:

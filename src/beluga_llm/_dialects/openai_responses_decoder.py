@@ -228,11 +228,11 @@ class ResponsesDecoder(Decoder):
             return ()
         if body.get("error") and "output" not in body:
             raise InBandError(data)
-        if body.get("error") or body.get("status") == "failed":
-            raise failure_of(body)
         return self._conclude(body)
 
     def _conclude(self, response: Mapping[str, Any]) -> Sequence[StreamChunk]:
+        if response.get("error") or response.get("status") == "failed":
+            raise failure_of(response)
         output = self._output
         chunks = output.complete_all(entries(response.get("output")))
         raw_finish, finish = finish_of(response)

@@ -192,7 +192,9 @@ def _restore_reasoning(item: Item, rest: _Blocks, stored: bool) -> JsonObject:
     found: JsonObject = dict(item)
     for key in ("summary", "content"):
         if key in item:
-            found[key] = [e if "text" in e else {**e, "text": part().text} for e in item[key]]
+            found[key] = [
+                e if "text" in e else {**e, "text": part().text} for e in entries(item[key])
+            ]
     if item.get("encrypted_content") == "":
         if not parts:
             part()

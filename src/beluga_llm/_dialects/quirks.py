@@ -6,6 +6,7 @@ refuse is not sent unless the caller asks for it. A vendor is a row that changes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from beluga_llm import _errors
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._errors import BelugaError
 from beluga_llm._frozen import EMPTY, freeze_mapping
+from beluga_llm._usage import FinishReason
 
 ErrorClass = type[BelugaError]
 
@@ -43,7 +45,19 @@ def _error_codes(value: Mapping[str, Any] | None) -> Mapping[str, ErrorClass]:
 
 def _error_patterns(value: Any) -> tuple[tuple[str, ErrorClass], ...]:
     pairs = value.items() if isinstance(value, Mapping) else value or ()
-    return tuple((pattern, _error_class(kind)) for pattern, kind in pairs)
+    return tuple((_pattern(text), _error_class(kind)) for text, kind in pairs)
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
+def _finish_reasons(value: Mapping[str, str] | None) -> Mapping[str, str]:
+    return freeze_mapping({word: FinishReason(reason) for word, reason in (value or EMPTY).items()})
 
 
 def _optional_text(value: str | None) -> str | None:
@@ -95,7 +109,8 @@ class ChatQuirks:
             "image_url" for images by URL only.
         part_hints: keys of a part's or tool's metadata that are sent, such as "cache_control".
         response_formats: which of "json_object" and "json_schema" the server has.
-        usage_path: where token counts may stand, with dots; later ones are merged over.
+        usage_path: where token counts may stand, with dots; of a list, its first object counts;
+            later ones are merged over.
         finish_reasons: the server's own words for why an answer ended, beside the known ones.
         terminal: "optional" where the server gives no evidence that an answer is complete.
         end_marker: whether streams end with `[DONE]`.
@@ -147,8 +162,10 @@ class ChatQuirks:
     response_formats: frozenset[str] = field(
         default=("json_object", "json_schema"), converter=_name_set
     )
-    usage_path: tuple[str, ...] = field(default=("x_groq.usage", "usage"), converter=_names)
-    finish_reasons: Mapping[str, str] = field(default=EMPTY, converter=freeze_mapping)
+    usage_path: tuple[str, ...] = field(
+        default=("choices.usage", "x_groq.usage", "usage"), converter=_names
+    )
+    finish_reasons: Mapping[str, str] = field(default=EMPTY, converter=_finish_reasons)
     terminal: Literal["required", "optional"] = field(
         default="required", validator=validators.in_(("required", "optional"))
     )

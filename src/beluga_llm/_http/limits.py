@@ -49,7 +49,7 @@ class ReadLimits:
 
     @classmethod
     def of(cls, timeouts: Timeouts, request: ChatRequest, now: float) -> ReadLimits:
-        """The limits of a request that begins now: the model's, and what the call has below them."""
+        """The limits of a request that begins now: the model's, and the call's own below them."""
         bounds = request.bounds
         if bounds is not NO_BOUNDS:
             first_chunk = earliest(timeouts.first_chunk, bounds.first_chunk)

@@ -114,7 +114,10 @@ def _errors(value: Any, depth: int = 0) -> list[dict[str, Any]]:
         if isinstance(error, dict) and (key != "response" or error.get("error")):
             break
     else:
-        return _quoted(value.get("error"), depth) or [value]
+        return _quoted(value.get("error"), depth) or [
+            value,
+            *_quoted(value.get("message"), depth),
+        ]
     if key == "response":
         return _errors(error, depth + 1)
     metadata = error.get("metadata")

@@ -109,11 +109,13 @@ _STATUSES = {
 _TEXTS: dict[type[BelugaError], tuple[str, ...]] = {
     ContextLengthError: (
         r"max(imum)? context length",  # OpenAI, Azure, vLLM, Mistral, Ollama
-        r"exceeds? the (available )?context (window|size|length)",  # OpenAI Responses, llama.cpp
+        # OpenAI Responses, llama.cpp, Anthropic ("input length and `max_tokens` exceed ...")
+        r"exceeds? (the )?(available )?context (window|size|length|limit)",
         r"\bprompt is too long\b",  # Anthropic, and Bedrock for it
         r"\binput is too long for requested model",  # Bedrock
         r"\bmaximum prompt length is \d",  # xAI
         r"longer than the maximum model length",  # vLLM
+        r"`inputs` (must have less than \d+ tokens|tokens \+ `max_new_tokens` must)",  # TGI
         r"input token count.{0,40}exceeds the maximum number of tokens allowed",  # Google
     ),
     AuthenticationError: (

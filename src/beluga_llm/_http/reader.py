@@ -191,11 +191,10 @@ class AnswerReader:
         return self._dialect.error(self._status, self._headers, body, now=self._now())
 
     def _malformed(self, data: bytes, error: Exception) -> BelugaError:
-        shown = redact_bytes(data[:2000], self._secrets).decode("utf-8", "replace").strip()[:500]
         if self._headers.get("content-type", "").lower().startswith("text/html"):
             host = self._headers.get(":authority", "the server")
             return MalformedResponseError(f"expected an answer, got HTML from {host}")
-        return MalformedResponseError(f"undecodable answer: {shown!r} ({error})")
+        return undecodable(data, error, self._secrets)
 
     def _keep_raw(self, data: bytes) -> None:
         try:
@@ -239,6 +238,18 @@ class AnswerReader:
             self.failure.content_started = self.content_started
             self.failure.retryable = not self.content_started
         return chunks
+
+
+def undecodable(data: bytes, error: Exception, secrets: Collection[str]) -> MalformedResponseError:
+    """The error of an answer that is not what it should be, with its beginning.
+
+    Args:
+        data: the answer, or the frame.
+        error: what is wrong with it.
+        secrets: what of it must not be shown.
+    """
+    shown = redact_bytes(data[:2000], secrets).decode("utf-8", "replace").strip()[:500]
+    return MalformedResponseError(f"undecodable answer: {shown!r} ({error})")
 
 
 def _damaged(error: ValueError) -> MalformedResponseError:

@@ -16,7 +16,7 @@ import contextlib
 import itertools
 import math
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from typing import Any
 
 from beluga_llm._clock import Clock
@@ -72,8 +72,6 @@ class Line:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.count = 0
-        self.tokens = 0
         self._numbers = itertools.count()
         self._queues: dict[Hashable, deque[Waiter]] = {}
         self._held: set[Hashable] = set()
@@ -82,8 +80,6 @@ class Line:
         """A place at the end of the line."""
         waiter = Waiter(next(self._numbers), key, tokens)
         self._queues.setdefault(key, deque()).append(waiter)
-        self.count += 1
-        self.tokens += tokens
         return waiter
 
     def leave(self, waiter: Waiter) -> None:
@@ -93,9 +89,17 @@ class Line:
         if not queue:
             del self._queues[waiter.key]
             self._held.discard(waiter.key)
-        self.count -= 1
-        self.tokens -= waiter.tokens
         self.wake()
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._queues.values()))
+
+    def ahead_of(self, key: Hashable) -> list[Collection[Waiter]]:
+        """Those after whom a new one would have his turn: without those whom another gate holds."""
+        held = self._held - {key}
+        return [queue for mine, queue in self._queues.items() if mine not in held]
 
     def is_turn_of(self, waiter: Waiter) -> bool:
         """Whether he may ask."""

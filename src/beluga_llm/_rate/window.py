@@ -48,13 +48,11 @@ class Window:
         self._expire(now)
         rounds, rest = divmod(need - 1, limit) if need else (0, -1)
         over = self._sum + rest + 1 - limit
-        wait = 0.0
-        if over > 0:
-            for begun in self._begun:
-                over -= begun.amount
-                wait = max(wait, begun.at + self.period - now)
-                if over <= 0:
-                    break
+        wait, oldest = 0.0, iter(self._begun)
+        while over > 0:
+            begun = next(oldest)
+            over -= begun.amount
+            wait = max(wait, begun.at + self.period - now)
         return rounds * self.period + wait
 
     def add(self, begun: Begun) -> None:

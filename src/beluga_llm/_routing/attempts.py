@@ -2,7 +2,8 @@
 
 Chunks without content are withheld until the first with content, so that an attempt which fails
 before that leaves no trace, and another may follow. An answer that nobody reads yet (`generate`) is
-withheld whole. What happens to an attempt that fails after content was shown is the policy:
+withheld whole. An attempt that failed is closed to its last layer before another one begins. What
+happens to one that fails after content was shown is the policy:
 
     raise     the error is raised, with the partial message
     restart   a chunk with `reset=True` tells the consumer to discard, and a new attempt follows
@@ -14,19 +15,21 @@ Who makes the attempts, and whether another one follows, is a `Plan`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from beluga_llm._call import Chunks
-from beluga_llm._capabilities import Capabilities
+from beluga_llm._call import Chunks, Layer, give_up
 from beluga_llm._chunks import StreamChunk
+from beluga_llm._delegating import DelegatingChatModel
 from beluga_llm._errors import BelugaError, ConfigError, StreamInterruptedError, is_retryable
-from beluga_llm._fold import fold
 from beluga_llm._messages import AIMessage
+from beluga_llm._model import ChatModel
 from beluga_llm._parts import TextPart
 from beluga_llm._request import ChatRequest
+from beluga_llm._routing.composite import CompositeChatModel
+from beluga_llm._transcript import Transcript
 from beluga_llm._usage import NO_USAGE, Usage
 
 MidStream: TypeAlias = Literal["raise", "restart", "continue"]
@@ -65,33 +68,43 @@ async def in_turn(request: ChatRequest, plan: Plan, mid_stream: MidStream = "rai
         plan: who makes the attempts.
         mid_stream: what follows a failure after content was shown.
     """
-    streaming = request.streaming
+    streaming, call = request.streaming, request.call
     answer = _Answer(request, mid_stream)
     while True:
         withheld: list[StreamChunk] | None = []
+        if call is not None:
+            withheld = call.withheld = []
+        attempt: Chunks | None = None
         try:
-            async for chunk in plan.open(answer.request):
-                if withheld is None:
-                    yield answer.adapted(chunk) if answer.watches else chunk
-                    continue
-                withheld.append(chunk)
-                if streaming and chunk.is_content:
-                    for held in withheld:
-                        yield answer.adapted(held) if answer.watches else held
-                    withheld = None
+            attempt = plan.open(answer.request)
+            async for chunk in attempt:
+                if withheld is None and not answer.watches:
+                    yield chunk
+                elif withheld is None:
+                    for told in answer.told((chunk,)):
+                        yield told
+                else:
+                    withheld.append(chunk)
+                    if streaming and chunk.is_content:
+                        for told in answer.told(withheld):
+                            yield told
+                        withheld = None
             if withheld is None or not plan.refuses(withheld):
                 break
             continue
         except Exception as error:
+            answer.failed(error)
             if withheld is None and not answer.can_go_on:
                 raise
+            if attempt is not None and call is not None:
+                await give_up(attempt, call.opened)
             if not await plan.again(error):
                 raise
             news = () if withheld is not None else answer.interrupted(error)
         for chunk in news:
             yield chunk
-    for chunk in withheld or ():
-        yield answer.adapted(chunk) if answer.watches else chunk
+    for chunk in answer.told(withheld or ()):
+        yield chunk
     if facts := {**plan.facts(), **answer.facts()}:
         yield StreamChunk(metadata=facts)
 
@@ -108,41 +121,60 @@ class _Answer:
         self.request = self._asked = request
         self.watches = policy != "raise" and request.streaming
         self._policy = policy
-        self._shown: list[StreamChunk] = []
-        self._offset = 0
+        self._shown = Transcript()
+        self._only_text = True
+        self._continued = ""  # the text that the running attempt goes on from
+        self._offset = self._next_part = 0
         self._spent = NO_USAGE
         self._lost: list[dict[str, Any]] = []
 
-    def adapted(self, chunk: StreamChunk) -> StreamChunk:
-        """A chunk as it belongs to what was shown before it."""
+    def told(self, chunks: Sequence[StreamChunk]) -> Sequence[StreamChunk]:
+        """Chunks as they belong to what was shown before them."""
+        if not self.watches:
+            return chunks
+        found: list[StreamChunk] = []
+        for chunk in chunks:
+            found.append(self._adapted(chunk))
+            if chunk.reset and self._continued:  # of a layer inside: it knows its own words only
+                found.append(StreamChunk(self._continued))
+        for chunk in found:
+            self._shown.hear(chunk)
+        return found
+
+    def _adapted(self, chunk: StreamChunk) -> StreamChunk:
         changes: dict[str, Any] = {}
-        if self._offset and chunk.part_index is not None:
-            changes["part_index"] = chunk.part_index + self._offset
+        if chunk.reset:
+            self._only_text = True
+        if chunk.part_index is not None:
+            changes["part_index"] = place = chunk.part_index + self._offset
+            self._next_part = max(self._next_part, place + 1)
         if self._spent is not NO_USAGE and chunk.usage is not None:
             changes["usage"] = self._spent + chunk.usage
-        if changes:
-            chunk = replace(chunk, **changes)
-        self._shown.append(chunk)
-        return chunk
+        if self._only_text and _settles(chunk):
+            self._only_text = False
+        return replace(chunk, **changes) if changes else chunk
 
     @property
     def can_go_on(self) -> bool:
         """Whether the policy allows another attempt after what was shown."""
-        if self._policy == "restart":
-            return True
-        return self._policy == "continue" and not any(map(_settles, self._shown))
+        return self._policy == "restart" or (self._policy == "continue" and self._only_text)
+
+    def failed(self, error: Exception) -> None:
+        """Has an error tell all that was shown, not only what came of the last attempt."""
+        if self._continued and isinstance(error, BelugaError):
+            error.partial = self._shown.message()
 
     def interrupted(self, error: Exception) -> Iterable[StreamChunk]:
         """Turns to the next attempt; gives what the consumer is to be told."""
-        partial = fold(self._shown)
+        partial = self._shown.message()
+        self._lost.append(_account(partial, error))
         if self._policy == "restart":
-            self._lost.append(_account(partial, error))
-            self._shown.clear()
+            self._shown = Transcript()
             return (StreamChunk(reset=True),)
-        self._spent, self._offset = partial.usage, len(partial.parts)
+        self._continued = partial.text
+        self._spent, self._offset = partial.usage, max(self._next_part, len(partial.parts))
         said = AIMessage([TextPart(partial.text)])
         self.request = replace(self._asked, messages=(*self._asked.messages, said))
-        self._lost.append(_account(partial, error))
         return ()
 
     def facts(self) -> dict[str, Any]:
@@ -191,10 +223,27 @@ def check_mid_stream(policy: Any) -> None:
         raise ConfigError(f"mid_stream must be one of {known}, got {policy!r}")
 
 
-def check_prefill(policy: MidStream, qualified_id: str, capabilities: Capabilities) -> None:
-    """Raises ConfigError for a model that may have to continue an answer and cannot."""
-    if policy == "continue" and capabilities.prefill is not True:
-        raise ConfigError(
-            f"mid_stream='continue' needs models that continue a begun answer, and {qualified_id} "
-            "is not known to: use 'restart', or pass capabilities={'prefill': True}"
-        )
+def check_prefill(policy: MidStream, model: ChatModel) -> None:
+    """Raises ConfigError for a model, or one behind it, that may have to continue and cannot."""
+    if policy != "continue":
+        return
+    for one in (*_others(model), model):
+        if one.capabilities.prefill is not True:
+            raise ConfigError(
+                "mid_stream='continue' needs models that continue a begun answer, and "
+                f"{one.qualified_id} is not known to: use 'restart', or pass "
+                "capabilities={'prefill': True}"
+            )
+
+
+def _others(model: ChatModel) -> Iterator[ChatModel]:
+    """The models that may answer in place of a model: by its layers, or because it is several."""
+    if isinstance(model, DelegatingChatModel):
+        yield from _others(model.inner)
+    several = [layer.models for layer in model._layers if isinstance(layer, Layer)]
+    if isinstance(model, CompositeChatModel):
+        several.append(model.models)
+    for models in several:
+        for one in models:
+            yield from _others(one)
+            yield one

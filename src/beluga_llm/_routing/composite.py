@@ -7,11 +7,13 @@ from typing import Any
 
 import attrs
 
+from beluga_llm._call import Chunks
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._closing import close_each
 from beluga_llm._delegating import as_model
 from beluga_llm._errors import ConfigError
 from beluga_llm._model import ChatModel
+from beluga_llm._request import ChatRequest
 from beluga_llm._tokens import TokenCount
 from beluga_llm._validate import MessageInput, ToolInput, join_tools
 
@@ -28,7 +30,6 @@ class CompositeChatModel(ChatModel):
 
     provider = "beluga"
     _hands_on = True
-    _watches_time = True
 
     def __init__(self, models: Iterable[ChatModel | str]) -> None:
         super().__init__()
@@ -46,6 +47,12 @@ class CompositeChatModel(ChatModel):
     ) -> TokenCount:
         """The first model's count."""
         return await self.models[0].count_tokens(messages, join_tools(self._tools, tools, win=True))
+
+    def _inside(self) -> tuple[ChatModel, ...]:
+        return self.models
+
+    def _open(self, request: ChatRequest) -> Chunks:
+        return self._stream(request)  # its errors are those of its models
 
     async def _aclose(self) -> None:
         await close_models(self.models)

@@ -35,6 +35,7 @@ from beluga_llm._model import ChatModel
 from beluga_llm._options import GenerateOptions, OptionLayer
 from beluga_llm._request import ChatRequest
 from beluga_llm._routing.attempts import MidStream, Plan, check_mid_stream, is_transient
+from beluga_llm._waiting import time_left
 
 
 @frozen
@@ -137,7 +138,8 @@ class Failover:
         if not self._cold:
             return candidates
         now = self.clock.time()
-        self._cold = {key: until for key, until in self._cold.items() if until > now}
+        known = tuple(self._cold.items())  # other threads may add to it
+        self._cold = {key: until for key, until in known if until > now}
         return sorted(candidates, key=lambda one: one.key in self._cold)
 
     def chill(self, failed: Candidate) -> None:
@@ -171,12 +173,12 @@ class FailoverPlan(Plan):
         return self._current.open(request)
 
     async def again(self, error: Exception) -> bool:
-        """Turns to the next model, if this error is a reason to and there is one.
+        """Turns to the next model, if this error is a reason to, and there is one and time for it.
 
         Raises:
             AllModelsFailedError: this was the last of several.
         """
-        if not self._rules.when(error):
+        if time_left(self._request) <= 0 or not self._rules.when(error):
             return False
         self._note(error)
         if not self._left:

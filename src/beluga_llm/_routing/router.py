@@ -93,6 +93,7 @@ class FailoverRouter(CompositeChatModel):
     """
 
     model_id = "failover-router"
+    _watches_time = True  # it waits for its models alone
 
     def __init__(
         self,
@@ -112,7 +113,7 @@ class FailoverRouter(CompositeChatModel):
             clock=clock or SYSTEM_CLOCK,
         )
         for model in self.models:
-            check_prefill(mid_stream, model.qualified_id, model.capabilities)
+            check_prefill(mid_stream, model)
         first, *others = self.models
         self._candidates = (candidate(first, keeps_model=True), *map(candidate, others))
 

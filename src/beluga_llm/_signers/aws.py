@@ -43,8 +43,8 @@ def aws_signer(config: ProviderConfig, *, service: str = "bedrock") -> Signer:
     """
     require("botocore", what="AWS credentials", install="botocore", provider=config.provider)
     return AwsSigner(
-        region=config.option("region", str) or REGION,
-        profile=config.option("profile", str) or None,
+        region=(config.option("region", str) or "").strip() or REGION,
+        profile=(config.option("profile", str) or "").strip() or None,
         service=service,
         provider=config.provider,
     )

@@ -11,9 +11,15 @@ from typing import Any, NoReturn
 from beluga_llm import _json
 
 _FENCED = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
+_THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
 _MOST_TRIED = 100
 """Brackets in a text that are tried as the beginning of a value."""
+
+
+def spoken(text: str) -> str:
+    """An answer without the thoughts that some models begin it with; "" while they go on."""
+    return _THOUGHTS.sub("", text)
 
 
 def json_values(text: str) -> Iterator[Any]:
@@ -33,7 +39,7 @@ def json_values(text: str) -> Iterator[Any]:
         yield whole
         return
     found = False
-    for value in _inside(text):
+    for value in _inside(spoken(text)):
         found = True
         yield value
     if not found:
@@ -65,4 +71,5 @@ def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse)
+_decoder = json.JSONDecoder(parse_constant=_refuse, strict=False)
+"""It takes line breaks in strings, which models write now and then."""

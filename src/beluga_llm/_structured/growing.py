@@ -30,15 +30,13 @@ def growing_value(text: str, *, wrapped: bool) -> Any:
     value = partial_value(_FIRST_HALF.sub("", text[start:]))
     if not wrapped or not isinstance(value, dict):
         return value
-    bare = NOTHING if not value else value  # it may have been left unwrapped
-    return value.get("value", bare)
+    return value.get("value", value or NOTHING)  # it may have been left unwrapped
 
 
 class ElementScanner:
     """Finds the elements of a list that arrives, each once it is complete."""
 
-    def __init__(self, *, wrapped: bool) -> None:
-        self._opening = _WRAPPED_LIST if wrapped else _BARE_LIST
+    def __init__(self) -> None:
         self._place = 0
         self._closed = False
 
@@ -49,14 +47,13 @@ class ElementScanner:
             text: the whole answer so far.
         """
         if not self._place:
-            begin = self._opening.match(text) or _BARE_LIST.match(text)
+            begin = _BARE_LIST.match(text) or _WRAPPED_LIST.match(text)
             if begin is None:
                 return []
             self._place = begin.end()
         found = []
         while not self._closed:
-            between = _BETWEEN.match(text, self._place)
-            start = between.end() if between else self._place
+            start = _BETWEEN.match(text, self._place).end()  # type: ignore[union-attr]  # it matches nothing too
             self._closed = text.startswith("]", start)
             element = None if self._closed else value_at(text, start)
             if element is None or _may_go_on(*element, text):
@@ -67,5 +64,6 @@ class ElementScanner:
 
 
 def _may_go_on(value: Any, end: int, text: str) -> bool:
-    """Whether a number stands at the very end, where another digit may follow."""
-    return end == len(text) and isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a number that further characters may belong to."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and text[end : end + 1] not in tuple(" \t\r\n,]")

@@ -14,6 +14,7 @@ from beluga_llm._errors import (
 )
 from beluga_llm._messages import AIMessage, Message
 from beluga_llm._model import ChatModel
+from beluga_llm._options import GenerateOptions
 from beluga_llm._structured.strategies import Strategy
 from beluga_llm._structured.target import Target
 from beluga_llm._usage import FinishReason, Usage
@@ -31,6 +32,7 @@ class Question(Generic[T]):
 
     Attributes:
         messages: the conversation as it is sent first.
+        options: the layer of options under the keywords.
         keywords: the options as they are sent.
     """
 
@@ -41,6 +43,7 @@ class Question(Generic[T]):
         *,
         model: ChatModel,
         messages: tuple[Message, ...],
+        options: GenerateOptions | None,
         keywords: Mapping[str, Any],
         op: str,
     ) -> None:
@@ -48,13 +51,18 @@ class Question(Generic[T]):
         self.form = strategy.form(target)
         self.model = strategy.model(model, target)
         self.messages = strategy.messages(messages, target)
-        self.keywords = {**keywords, **strategy.options(target, model.capabilities)}
+        self.options = options
+        self.keywords: dict[str, Any] = {**keywords, **strategy.options(target, model.capabilities)}
         self._strategy = strategy
         self._op = op
 
     def text(self, message: AIMessage) -> str:
         """The text of an answer that holds the value."""
         return self._strategy.answer(message, self.target)
+
+    def unfinished(self, message: AIMessage) -> str:
+        """The same of an answer that is still arriving."""
+        return self._strategy.unfinished(message, self.target)
 
     def value(self, message: AIMessage) -> T:
         """The value of an answer.

@@ -15,12 +15,13 @@ from beluga_llm._messages import AIMessage, Message, SystemMessage
 from beluga_llm._model import ChatModel
 from beluga_llm._option_types import ResponseFormat
 from beluga_llm._options import UNSET
+from beluga_llm._structured.answers import spoken
 from beluga_llm._structured.target import Form, Target
 from beluga_llm._tool_types import ToolDefinition
 
 StrategyName: TypeAlias = Literal["auto", "native", "tool", "prompt"]
 
-_PROMPT = "You must answer with JSON only, without any other text: an object that matches this JSON Schema."
+_PROMPT = "You must answer with JSON only: an object, as this JSON Schema describes it."
 
 
 class Strategy(ABC):
@@ -49,8 +50,12 @@ class Strategy(ABC):
         """The options that ask for the value."""
 
     def answer(self, message: AIMessage, target: Target[Any]) -> str:
-        """The text that holds the value; of an unfinished message, as far as it goes."""
+        """The text that holds the value."""
         return message.text
+
+    def unfinished(self, message: AIMessage, target: Target[Any]) -> str:
+        """The text that holds the value, as far as it has arrived."""
+        return spoken(message.text)
 
 
 class Native(Strategy):
@@ -86,9 +91,14 @@ class ForcedTool(Strategy):
         return {"tool_choice": target.name, "response_format": UNSET}
 
     def answer(self, message: AIMessage, target: Target[Any]) -> str:
-        """The arguments of the tool's first call; without one, what the model says instead."""
-        calls = [call for call in message.tool_calls if call.name == target.name]
+        """The arguments of the tool's first call; without a call, what the model says instead."""
+        named = [call for call in message.tool_calls if call.name == target.name]
+        calls = named or message.tool_calls  # some models get the name wrong
         return calls[0].arguments if calls else message.text
+
+    def unfinished(self, message: AIMessage, target: Target[Any]) -> str:
+        """The arguments alone: text may come before the call."""
+        return self.answer(message, target) if message.tool_calls else ""
 
 
 class Prompt(Strategy):

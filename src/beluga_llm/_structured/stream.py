@@ -6,14 +6,15 @@ anew with each chunk, by a parser that is made for unfinished JSON.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from beluga_llm import _json
-from beluga_llm._errors import InvalidRequestError, StreamInterruptedError
+from beluga_llm._errors import InvalidRequestError, StreamInterruptedError, StructuredOutputError
 from beluga_llm._messages import AIMessage
 from beluga_llm._partial_json import NOTHING
-from beluga_llm._structured.growing import ElementReader, growing
+from beluga_llm._structured.growing import ElementScanner, growing_value
 from beluga_llm._structured.question import Question
 from beluga_llm._types.shape import MisfitError
 from beluga_llm._usage import NO_USAGE, Usage
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from beluga_llm._chat_stream import ChatStream
-    from beluga_llm._chunks import StreamChunk
+    from beluga_llm._structured.target import Target
 
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E")
@@ -50,8 +51,9 @@ class StructuredStream(Generic[T_co]):
         self._iterated = False
         self._closed = False
         self._shown: Any = NOTHING
+        self._last = AIMessage()
         self._outcome: T_co | Any = NOTHING
-        self._failure: Exception | None = None
+        self._failure: StructuredOutputError | None = None
 
     def __aiter__(self) -> Self:
         self._iterate()
@@ -59,10 +61,22 @@ class StructuredStream(Generic[T_co]):
 
     async def __anext__(self) -> Any:
         while True:
-            message = await self._read()
-            if (value := growing(self._asked, message)) is not NOTHING and value != self._shown:
+            value = self._news(await self._read())
+            if value is not NOTHING:
                 self._shown = value
                 return value
+
+    def _news(self, message: AIMessage) -> Any:
+        """The value so far, where it has changed."""
+        question = self._asked
+        try:
+            value = growing_value(question.unfinished(message), wrapped=question.form.wrapped)
+            if value is NOTHING:
+                return NOTHING
+            value = question.target.plain(value, question.form)
+            return value if self._shown is NOTHING or value != self._shown else NOTHING
+        except (MisfitError, RecursionError):  # nested too deeply, which `result()` will tell
+            return NOTHING
 
     def items(self: StructuredStream[Collection[E]]) -> AsyncIterator[E]:
         """The elements of a list, each once it is complete and was checked.
@@ -93,10 +107,16 @@ class StructuredStream(Generic[T_co]):
             try:
                 self._outcome = question.value(message)
             except (_json.JsonError, MisfitError) as problem:
-                self._failure = question.given_up(problem, message, usage=message.usage, attempts=1)
+                raise self._failed(problem, message) from problem
         if self._failure is not None:
             raise self._failure
         return self._outcome
+
+    def _failed(self, problem: Exception, message: AIMessage) -> StructuredOutputError:
+        """The error of the stream from now on."""
+        usage = message.usage
+        self._failure = self._asked.given_up(problem, message, usage=usage, attempts=1)
+        return self._failure
 
     @property
     def message(self) -> AIMessage:
@@ -146,7 +166,9 @@ class StructuredStream(Generic[T_co]):
             if self._closed:
                 raise RuntimeError("stream was closed before it was iterated")
             question = self._question = self._begin()
-            self._chat = question.model.stream(question.messages, **question.keywords)
+            self._chat = question.model.stream(
+                question.messages, options=question.options, **question.keywords
+            )
         return self._chat
 
     async def _read(self) -> AIMessage:
@@ -186,7 +208,7 @@ class _Elements(AsyncIterator[E]):
 
     def __init__(self, stream: StructuredStream[Collection[E]]) -> None:
         self._stream = stream
-        self._scanner: ElementScanner | None = None
+        self._scanner = ElementScanner()
         self._found: deque[Any] = deque()
         self._checked: deque[E] | None = None
         self._count = 0
@@ -211,10 +233,7 @@ class _Elements(AsyncIterator[E]):
         except StopAsyncIteration:
             self._checked = self._unseen(await stream.result())
             return
-        question = stream._asked
-        if self._scanner is None:
-            self._scanner = ElementScanner(wrapped=question.form.wrapped)
-        self._found.extend(self._scanner.feed(question.text(message)))
+        self._found.extend(self._scanner.feed(stream._asked.unfinished(message)))
 
     def _unseen(self, value: Collection[E]) -> deque[E]:
         """What was not found on the way; elements of sets have no place to go by."""
@@ -228,9 +247,9 @@ class _Elements(AsyncIterator[E]):
         try:
             value: E = question.target.read_element(data, place, question.form)
         except MisfitError as problem:
-            stream._fail(problem)
+            failure = stream._failed(problem, stream._last)
             await stream.aclose()
-            return await self._raise()
+            raise failure from problem
         self._count += 1
         stream._shown = value
         return value

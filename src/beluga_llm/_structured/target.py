@@ -10,6 +10,7 @@ from beluga_llm import _json
 from beluga_llm._errors import ConfigError
 from beluga_llm._structured.answers import json_values
 from beluga_llm._types.build import shape_of
+from beluga_llm._types.classes import inner
 from beluga_llm._types.containers import Items
 from beluga_llm._types.shape import (
     Definitions,
@@ -121,8 +122,6 @@ class Target(Generic[T]):
                 return self._validated(self._read(data, form))
             except MisfitError as error:
                 first = first or error
-            except RecursionError:
-                first = first or MisfitError.at("$", "nested too deeply")
         raise first or _json.JsonError("no value")
 
     def _read(self, data: Any, form: Form) -> Any:
@@ -149,8 +148,18 @@ class Target(Generic[T]):
         raise first
 
     def plain(self, value: Any, form: Form) -> Any:
-        """What stands for the value, as the type's own schema has it."""
-        return from_strict(value, self._schema, self._schema) if form.strict else value
+        """What stands for the value, as the type's own schema has it.
+
+        Raises:
+            MisfitError: it is nested too deeply.
+        """
+        return self._plain(value, self._schema, form)
+
+    def _plain(self, value: Any, schema: Any, form: Form) -> Any:
+        try:
+            return from_strict(value, schema, self._schema) if form.strict else value
+        except RecursionError:
+            raise MisfitError.at("$", "nested too deeply") from None
 
     def _validated(self, value: T) -> T:
         for validator in self._validators:
@@ -165,7 +174,7 @@ class Target(Generic[T]):
     @property
     def is_list(self) -> bool:
         """Whether a value is a row of elements of one type."""
-        return isinstance(_bare(self._shape), Items)
+        return isinstance(inner(self._shape), Items)
 
     def read_element(self, data: Any, place: int, form: Form) -> Any:
         """The value of one element of a list.
@@ -173,15 +182,10 @@ class Target(Generic[T]):
         Raises:
             MisfitError: it is none.
         """
-        shape = _bare(self._shape)
+        shape = inner(self._shape)
         assert isinstance(shape, Items)  # noqa: S101 -- asked before
-        if form.strict:
-            data = from_strict(data, self._schema.get("items", {}), self._schema)
+        data = self._plain(data, self._schema.get("items", {}), form)
         return shape.item.read(data, f"{'$.value' if form.wrapped else '$'}[{place}]")
-
-
-def _bare(shape: Shape) -> Shape:
-    return _bare(shape.inner) if hasattr(shape, "inner") else shape
 
 
 def _schema_of(shape: Shape) -> Schema:
@@ -199,10 +203,10 @@ def _schema_of(shape: Shape) -> Schema:
 def _form(schema: Schema, *, strict: bool) -> Form:
     if schema.get("type") == "object":
         return Form(schema, wrapped=False, strict=strict)
-    inner = {key: value for key, value in schema.items() if key != "$defs"}
+    bare = {key: value for key, value in schema.items() if key != "$defs"}
     whole: Schema = {
         "type": "object",
-        "properties": {"value": inner},
+        "properties": {"value": bare},
         "required": ["value"],
         "additionalProperties": False,
     }

@@ -2,10 +2,10 @@
 
 What is told to the model, and what is raised:
 
-    unknown tool, arguments that do not fit    told
-    ToolError                                  told
-    no result in time                          told
-    any other exception                        raised as ToolFailedError; told with on_error="report"
+    unknown tool, arguments that do not fit   told
+    ToolError                                 told
+    no result in time                         told
+    any other exception                       raised as ToolFailedError; told if on_error="report"
 
 The calls run in a task group, and errors are values in it, so that no ExceptionGroup comes out and
 a cancellation is never hidden behind an error. The first failure that ends the run cancels the
@@ -57,7 +57,7 @@ class NoResultInTimeError(TimeoutError):
     """A tool took longer than `tool_timeout`."""
 
 
-_TOLD = (ToolError, ToolArgumentsError, ToolNotFoundError, NoResultInTimeError)
+_REPORTED = (ToolError, ToolArgumentsError, ToolNotFoundError, NoResultInTimeError)
 
 
 class Caller:
@@ -95,9 +95,10 @@ class Caller:
                 slot.set_result(await self._run(call))
             except Exception as error:  # noqa: BLE001 -- raised below, when all have ended
                 failures.append(error)
-                for task in tasks:
-                    if task is not asyncio.current_task():
-                        task.cancel()
+                if len(failures) == 1:  # once, so that nobody's clean-up is interrupted
+                    for task in tasks:
+                        if task is not asyncio.current_task():
+                            task.cancel()
 
         async with asyncio.TaskGroup() as group:
             tasks += [group.create_task(run(call, slot)) for call, slot in jobs]
@@ -116,10 +117,8 @@ class Caller:
                 error = problem
         if error is not None:
             await self._observe(self._settings.on_tool_error, call, error)
-            if self._settings.on_error == "raise" and not isinstance(error, _TOLD):
-                raise ToolFailedError(
-                    f"tool {call.name!r} failed: {type(error).__name__}: {error}"
-                ) from error
+            if self._settings.on_error == "raise" and not isinstance(error, _REPORTED):
+                raise ToolFailedError(f"tool {call.name!r} failed: {_told(error)}") from error
             content = _words(call, error)
         result = ToolMessage(content, call.id, name=call.name, is_error=error is not None)
         await self._observe(self._settings.after_tool, call, result)
@@ -178,8 +177,12 @@ def _words(call: ToolCall, error: Exception) -> str:
         raw = call.arguments
         shown = raw if len(raw) <= MOST_SHOWN else f"{raw[:MOST_SHOWN]}..."
         return f"{error.message}\nThe arguments were: {shown}"
-    if isinstance(error, ToolFailedError):
+    if isinstance(error, ToolNotFoundError):
         return error.message
     if isinstance(error, ToolError | NoResultInTimeError):
         return str(error) or "the tool failed"
-    return f"{type(error).__name__}: {error}"
+    return _told(error)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {getattr(error, 'message', error)}"

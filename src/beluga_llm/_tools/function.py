@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
+import attrs
+
 from beluga_llm import _json
 from beluga_llm._errors import ConfigError, ToolArgumentsError
 from beluga_llm._schema import REQUIRED, parameters_of
@@ -37,28 +39,22 @@ class FunctionTool(Generic[P, R]):
     ) -> None:
         functools.update_wrapper(self, _plain(function))
         self._function = function
-        self._told = {"name": name, "description": description, "strict": strict}
-        try:
-            self.definition  # noqa: B018 -- what is wrong with it is said where it stands
-        except ConfigError as error:
-            if not _is_early(error):
-                raise
+        self._told: dict[str, Any] = {"name": name, "description": description, "strict": strict}
 
-    @functools.cached_property
+    @property
     def definition(self) -> ToolDefinition:
         """The tool as a model is told of it: the function's name, docstring and parameters.
 
         Raises:
             ConfigError: a parameter's type has no JSON Schema, or its name is unknown.
         """
+        return self._definition
+
+    @functools.cached_property
+    def _definition(self) -> ToolDefinition:
         made = ToolDefinition.from_function(_plain(self._function))
         told = {key: value for key, value in self._told.items() if value is not None}
-        return ToolDefinition(
-            told.get("name", made.name),
-            told.get("description", made.description),
-            made.input_schema,
-            self._told["strict"],
-        )
+        return attrs.evolve(made, **told)
 
     @functools.cached_property
     def _parameters(self) -> dict[str, tuple[Shape, Any]]:
@@ -153,11 +149,7 @@ def tool(
 
         @llm.tool
         def weather(city: str, unit: Literal["C", "F"] = "C") -> str:
-            \"\"\"The weather in a city right now.
-
-            Args:
-                city: in English.
-            \"\"\"
+            \"\"\"The weather in a city right now.\"\"\"
 
     The schema comes from the signature, the annotations, also `Annotated` with `msgspec.Meta`, and
     the docstring in Google or NumPy style. Wrong arguments are told to the model, with paths.
@@ -181,7 +173,13 @@ def tool(
     if isinstance(function, FunctionTool):
         given = {key: value for key, value in told.items() if value is not None}
         function, told = function._function, {**function._told, **given}
-    return FunctionTool(function, **told)
+    made: FunctionTool[..., Any] = FunctionTool(function, **told)
+    try:
+        made.definition  # noqa: B018 -- what is wrong with it is said where it stands
+    except ConfigError as error:
+        if not _is_early(error):
+            raise
+    return made
 
 
 def _plain(function: Any) -> Any:

@@ -20,7 +20,7 @@ from beluga_llm._usage import NO_USAGE, Usage
 from beluga_llm._validate import MessageInput, ensure_messages
 
 if TYPE_CHECKING:
-    from beluga_llm._keywords import OptionKeywords
+    from beluga_llm._keywords import LoopKeywords
 
 
 @frozen
@@ -124,7 +124,7 @@ async def run_tools(
     after_tool: AfterTool | None = None,
     on_tool_error: OnToolError | None = None,
     options: GenerateOptions | None = None,
-    **keywords: Unpack[OptionKeywords],
+    **keywords: Unpack[LoopKeywords],
 ) -> ToolRun:
     """The final answer of a model that may use tools.
 

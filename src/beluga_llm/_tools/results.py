@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -12,6 +12,7 @@ from beluga_llm._messages import Content
 from beluga_llm._parts import PART_TYPES, UnknownPart
 
 _PARTS = (*PART_TYPES.values(), UnknownPart)
+_CONTENT = (str, *_PARTS)
 
 
 def to_content(value: Any) -> Content:
@@ -20,8 +21,8 @@ def to_content(value: Any) -> Content:
     Raises:
         TypeError: it is none of these.
     """
-    if isinstance(value, str | _PARTS):
-        return value
+    if isinstance(value, _CONTENT):
+        return cast("Content", value)
     if isinstance(value, list | tuple) and any(isinstance(item, _PARTS) for item in value):
         return value
     try:

@@ -31,7 +31,7 @@ from beluga_llm._usage import Usage
 from beluga_llm._validate import MessageInput
 
 if TYPE_CHECKING:
-    from beluga_llm._keywords import OptionKeywords
+    from beluga_llm._keywords import LoopKeywords
 
 Item: TypeAlias = StreamChunk | ToolEvent
 
@@ -162,7 +162,7 @@ def stream_tools(
     after_tool: AfterTool | None = None,
     on_tool_error: OnToolError | None = None,
     options: GenerateOptions | None = None,
-    **keywords: Unpack[OptionKeywords],
+    **keywords: Unpack[LoopKeywords],
 ) -> ToolStream:
     """`run_tools` as it happens: the chunks of every turn, and a ToolEvent for each call.
 

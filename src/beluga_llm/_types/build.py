@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from beluga_llm._types.classes import Fields, Member, Noted, Union
+from beluga_llm._types.classes import Alias, Fields, Member, Noted, Union
 from beluga_llm._types.containers import Items, Members, Row
 from beluga_llm._types.fields import fields_of, substituted
 from beluga_llm._types.pydantic_types import PydanticType, is_pydantics
@@ -64,6 +64,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self._classes: dict[Any, Fields] = {}
+        self._aliases: dict[Any, Alias] = {}
 
     def shape(self, kind: Any) -> Shape:
         kind, notes = unwrapped(kind)
@@ -90,6 +91,8 @@ class _Builder:
             return Scalar(kind, limits)
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
             return Choice([member.value for member in kind], kind)
+        if _is_alias(kind) or _is_alias(origin):
+            return self._alias(kind, origin)
         return self._container(kind, origin, limits) or self._class(kind)
 
     def _member(self, kind: Any, limits: Limits) -> Shape:
@@ -115,10 +118,21 @@ class _Builder:
     def _argument(self, arguments: tuple[Any, ...]) -> Shape:
         return self.shape(arguments[0]) if arguments else Anything()
 
+    def _alias(self, kind: Any, origin: Any) -> Shape:
+        """`type Tree = list[Tree]`, which may have parameters."""
+        if kind not in self._aliases:
+            made = self._aliases[kind] = Alias(name_of(kind))
+            arguments = dict(zip(origin.__type_params__, typing.get_args(kind), strict=False))
+            made.shape = self.shape(substituted(origin.__value__, arguments))
+        return self._aliases[kind]
+
     def _class(self, kind: Any) -> Shape:
-        if (known := self._classes.get(kind) if _is_hashable(kind) else None) is not None:
-            return known
-        fields = fields_of(kind) if _is_hashable(kind) else None
+        try:
+            if kind in self._classes:
+                return self._classes[kind]
+            fields = fields_of(kind)
+        except TypeError:  # no type at all, but a value without a hash
+            fields = None
         if fields is None:
             raise UnsupportedTypeError(f"type {name_of(kind)} has no JSON Schema")
         made = self._classes[kind] = Fields(kind)
@@ -145,24 +159,17 @@ def unwrapped(kind: Any) -> tuple[Any, list[Any]]:
             kind = kind.__supertype__
         elif getattr(origin, "_name", "") in _MARKERS:
             kind = typing.get_args(kind)[0]
-        elif type(kind).__name__ == "TypeAliasType":  # `type Name = ...`
-            kind = kind.__value__
-        elif type(origin).__name__ == "TypeAliasType":
-            kind = substituted(
-                origin.__value__,
-                dict(zip(origin.__type_params__, typing.get_args(kind), strict=True)),
-            )
         else:
             return kind, notes
 
 
 def _limits(notes: Iterable[Any]) -> Limits:
     """The limits of `msgspec.Meta`, and of `annotated_types`, which call them the same."""
-    found = {}
+    found: dict[str, Any] = {}
     for note in notes:
-        for name in _LIMITS:
-            if (limit := getattr(note, name, None)) is not None:
-                found[name] = limit
+        if type(note).__module__ in ("msgspec", "annotated_types"):
+            limits = ((name, getattr(note, name, None)) for name in _LIMITS)
+            found |= {name: limit for name, limit in limits if limit is not None}
     return found
 
 
@@ -178,8 +185,9 @@ def _about(notes: Iterable[Any]) -> Schema:
     return found
 
 
-def _is_hashable(kind: Any) -> bool:
-    return getattr(type(kind), "__hash__", None) is not None
+def _is_alias(kind: Any) -> bool:
+    """Whether it is a `type` statement's; `typing_extensions` has its own."""
+    return type(kind).__name__ == "TypeAliasType"
 
 
 def _is_in(kind: Any, among: Any) -> bool:

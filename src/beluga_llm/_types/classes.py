@@ -87,7 +87,8 @@ class Fields(Shape):
             if field.required:
                 required.append(field.key)
         if self._is_row:
-            return about | row_schema(list(properties.values()), at_least=len(required))
+            items = [{"title": key, **schema} for key, schema in properties.items()]
+            return about | row_schema(items, at_least=len(required))
         schema = {"type": "object", "properties": properties, "required": required}
         closed = {"additionalProperties": False} if self._is_closed else {}
         return about | schema | closed
@@ -95,6 +96,17 @@ class Fields(Shape):
     # --- values ----------------------------------------------------------------------------------
 
     def read(self, value: Any, path: str = "$") -> Any:
+        try:
+            found = self._found(value, path)
+        except RecursionError:
+            raise MisfitError.at(path, "nested too deeply") from None
+        try:
+            return self._make(**found)
+        except (ValueError, TypeError) as error:
+            raise MisfitError.at(path, _told(error)) from error
+
+    def _found(self, value: Any, path: str) -> dict[str, Any]:
+        """The arguments for the class."""
         places: dict[str, str] = {}
         if self._is_row and isinstance(value, list):
             value, places = self._named(value, path)
@@ -112,10 +124,7 @@ class Fields(Shape):
                 problems.append(Problem(where, "missing"))
         if problems:
             raise MisfitError(problems)
-        try:
-            return self._make(**found)
-        except (ValueError, TypeError) as error:
-            raise MisfitError.at(path, _told(error)) from error
+        return found
 
     def _named(self, value: list[Any], path: str) -> tuple[dict[str, Any], dict[str, str]]:
         """An array as an object, and the path of each of its members."""
@@ -142,7 +151,8 @@ class Fields(Shape):
 class Union(Shape):
     """One of several types: the first that reads a value, of classes the one it names most of.
 
-    Choices come before other types, and int before float, which would take their values too.
+    Choices come before other types, and int before float and Decimal, which would take their values
+    too.
     """
 
     def __init__(self, members: Sequence[Shape]) -> None:
@@ -180,6 +190,30 @@ class Union(Shape):
         return sorted(self._tried, key=worth, reverse=True)
 
 
+class Alias(Shape):
+    """A type under a name of its own, which may refer to itself.
+
+    Attributes:
+        shape: the type; filled in after the alias was made.
+    """
+
+    shape: Shape
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def word(self) -> str:
+        """The name."""
+        return self.name
+
+    def schema(self, writer: Definitions) -> Schema:
+        return writer.refer(self, self.name, lambda: self.shape.schema(writer))
+
+    def read(self, value: Any, path: str = "$") -> Any:
+        return self.shape.read(value, path)
+
+
 class Noted(Shape):
     """A type with something said about it: a description, a title, examples."""
 
@@ -200,14 +234,16 @@ class Noted(Shape):
 
 
 def inner(shape: Shape) -> Shape:
-    """The shape without what is said about it."""
-    return inner(shape.inner) if isinstance(shape, Noted) else shape
+    """The shape without its name and what is said about it."""
+    if isinstance(shape, Noted):
+        return inner(shape.inner)
+    return inner(shape.shape) if isinstance(shape, Alias) else shape
 
 
 def _rank(shape: Shape) -> int:
     if isinstance(inner(shape), Choice):
         return 0
-    return 2 if shape.word == "float" else 1
+    return {"float": 2, "Decimal": 3}.get(shape.word, 1)
 
 
 def _reads(shape: Shape, value: Any) -> bool:

@@ -94,10 +94,8 @@ class Members(Shape):
 
     def schema(self, writer: Definitions) -> Schema:
         schema: Schema = {"type": "object"}
-        names = self.key.schema(writer)
-        if writer.target(names).get("type") == "string":
-            names = {name: names[name] for name in names if name != "type"}
-            schema |= {"propertyNames": names} if names else {}
+        if names := _names(self.key.shape.schema(writer), writer):
+            schema["propertyNames"] = names
         if values := self.value.schema(writer):
             schema["additionalProperties"] = values
         return schema | _count_schema(self.limits, "Properties")
@@ -112,18 +110,11 @@ class Members(Shape):
         return dict(zip(keys, read_all((self.value, *part) for part in values), strict=True))
 
 
-class _Key(Shape):
+class _Key:
     """The key of a mapping: always a text in JSON, of which "1" may mean a number."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
-
-    @property
-    def word(self) -> str:
-        return self.shape.word
-
-    def schema(self, writer: Definitions) -> Schema:
-        return self.shape.schema(writer)
 
     def read(self, value: Any, path: str = "$") -> Any:
         try:
@@ -153,6 +144,17 @@ def check_count(count: int, limits: Limits, path: str, *, of: str) -> None:
         raise MisfitError.at(path, f"expected {of} of length <= {most}, got {count}")
 
 
+def _names(key: Schema, writer: Definitions) -> Schema:
+    """What is said of the keys, all of which are texts in JSON."""
+    target = writer.target(key)
+    if target.get("type") == "string":
+        return {name: value for name, value in key.items() if name != "type"}
+    if "enum" in target:
+        texts = (v if isinstance(v, str) else _json.dumps_text(v) for v in target["enum"])
+        return {"enum": list(texts)}
+    return {"pattern": "^-?[0-9]+$"} if target.get("type") == "integer" else {}
+
+
 def _count_schema(limits: Limits, of: str) -> Schema:
     bounds = {f"min{of}": limits.get("min_length"), f"max{of}": limits.get("max_length")}
     return given(**bounds)
@@ -163,4 +165,4 @@ def _may_be_key(shape: Shape) -> bool:
     if isinstance(members, tuple):
         return all(map(_may_be_key, members))
     inner = getattr(shape, "inner", shape)
-    return isinstance(inner, Anything | Choice | Null | Scalar)
+    return isinstance(inner, Anything | Choice | Null | Scalar) or shape.word == "str"

@@ -20,11 +20,11 @@ from beluga_llm._types.shape import (
     UnsupportedTypeError,
     member_path,
     name_of,
-    plain_name,
 )
 
 _MARKS = ("__pydantic_core_schema__", "__get_pydantic_core_schema__")
 _NAMED_SCHEMAS = frozenset(("properties", "$defs", "patternProperties"))
+_ROOT = "."
 _DATA = frozenset(("default", "const", "enum", "examples"))
 
 
@@ -72,12 +72,12 @@ class PydanticType(Shape):
     def schema(self, writer: Definitions) -> Schema:
         whole = _untitled(_json.loads(_json.dumps(self._schema)))
         parts = whole.pop("$defs", {})
-        if isinstance(self.kind, type) and "$ref" not in whole:
-            name = plain_name(name_of(self.kind))
-            parts, whole = {name: whole, **parts}, {"$ref": f"#/$defs/{name}"}
-        names = {
-            name: writer.claim(("pydantic", name, str(part)), name) for name, part in parts.items()
-        }
+        if isinstance(self.kind, type) and "$ref" not in whole:  # a part like the others
+            parts, whole = {_ROOT: whole, **parts}, {"$ref": f"#/$defs/{_ROOT}"}
+        names = {}
+        for name, part in parts.items():
+            wanted = name_of(self.kind) if name == _ROOT else name
+            names[name] = writer.claim(("pydantic", wanted, str(part)), wanted)
         for name, part in parts.items():
             writer.definitions[names[name]] = _renamed(part, names)
         found: Schema = _renamed(whole, names)

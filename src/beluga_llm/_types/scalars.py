@@ -40,7 +40,11 @@ SCALARS: Mapping[type, Schema] = {
     dt.date: {"type": "string", "format": "date"},
     dt.timedelta: {"type": "string", "format": "duration"},
     uuid.UUID: {"type": "string", "format": "uuid"},
-    decimal.Decimal: {"type": "string", "format": "decimal"},
+    decimal.Decimal: {
+        "type": "string",
+        "format": "decimal",
+        "pattern": r"^-?[0-9]+(\.[0-9]+)?$",
+    },
 }
 
 Limits = Mapping[str, Any]

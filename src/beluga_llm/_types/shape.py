@@ -7,7 +7,7 @@ import types
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -119,7 +119,15 @@ class Definitions:
         return name
 
 
-def read_all(parts: Iterable[tuple[Shape, Any, str]]) -> list[Any]:
+class Reads(Protocol):
+    """Anything that reads values as shapes do."""
+
+    def read(self, value: Any, path: str, /) -> Any:
+        """The value that plain JSON data mean."""
+        ...
+
+
+def read_all(parts: Iterable[tuple[Reads, Any, str]]) -> list[Any]:
     """The values of several parts, each with its shape, its JSON value and its path.
 
     Raises:
@@ -163,7 +171,7 @@ def name_of(kind: Any) -> str:
         return name_of(origin)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return " | ".join(map(name_of, arguments or ()))
-    if kind in (None, types.NoneType):
+    if kind is None or kind is types.NoneType:
         return "None"
     if isinstance(origin, type) and arguments:
         return f"{origin.__name__}[{', '.join(map(name_of, arguments))}]"

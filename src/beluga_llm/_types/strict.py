@@ -6,7 +6,7 @@ and what may be anything does not exist. Therefore
 
 - an optional property may be null, and null is taken for its absence;
 - a mapping with free keys is a list of `{"key": ..., "value": ...}`;
-- a tuple is a list whose items have one of the types of its places;
+- a tuple is an object with a property for each place;
 - limits that a grammar does not know are told in the description.
 
 Source: "Structured Outputs", section "Supported schemas", of the OpenAI docs. What a single vendor
@@ -31,8 +31,11 @@ _FORMATS = frozenset(
     ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")
 )
 _TOLD = ("pattern", "format", "contentEncoding", "minLength", "maxLength", "uniqueItems")
+_BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _TYPES = {"null": "null", "bool": "boolean", "int": "integer", "float": "number", "str": "string"}
 _NULL = {"type": "null"}
+_PAIR = {"key", "value"}
+_MUCH = 1000
 
 
 class InexpressibleError(Exception):
@@ -55,7 +58,7 @@ def strict_schema(schema: Mapping[str, Any]) -> Schema:
     return {**found, "$defs": defined} if defined else found
 
 
-def from_strict(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+def from_strict(value: Any, schema: Any, root: Mapping[str, Any]) -> Any:
     """An answer in strict form, also an unfinished one, as the original schema wants it.
 
     Args:
@@ -71,6 +74,8 @@ def from_strict(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) 
         return _list(value, schema, root)
     if not isinstance(value, dict):
         return value
+    if "prefixItems" in schema:
+        return _row(value, schema, root)
     properties, rest = schema.get("properties", {}), _free_values(schema)
     found = {}
     for name, item in value.items():
@@ -167,16 +172,19 @@ class _Writer:
                 },
                 schema,
             )
-        written = [self.write(place, f"{where}[{at}]") for at, place in enumerate(places)]
-        kinds = [kind for at, kind in enumerate(written) if kind not in written[:at]]
-        items = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-        return _limited({"type": "array", "items": items}, schema)
+        names = _place_names(places)
+        fewest = schema.get("minItems", len(places))
+        row = {"properties": dict(zip(names, places, strict=True)), "required": names[:fewest]}
+        about = {key: schema[key] for key in ("description",) if key in schema}
+        return self._object({"type": "object", **row, **about}, where)
 
 
 def _limited(found: Schema, schema: Mapping[str, Any]) -> Schema:
     """Adds what else strict modes know; what they do not is told in the description."""
     kept = {key: value for key, value in schema.items() if key in _KEPT | _LIMITS}
     told = {key: schema[key] for key in _TOLD if key in schema}
+    if told.get("contentEncoding") == "base64":
+        kept["pattern"] = _BASE64
     if told.get("format") in _FORMATS:
         kept["format"] = told.pop("format")
     if "(?" not in told.get("pattern", "(?"):  # no lookarounds
@@ -205,11 +213,13 @@ def _branches(schema: Mapping[str, Any]) -> list[Any]:
     return []
 
 
-def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    while "$ref" in schema:
-        beside = {key: value for key, value in schema.items() if key != "$ref"}
-        schema = {**definitions.get(schema["$ref"].removeprefix(REFERENCE), {}), **beside}
-    return schema
+def _resolved(schema: Any, definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A schema without a reference at its top; one that is True says nothing."""
+    found: Mapping[str, Any] = schema if isinstance(schema, Mapping) else {}
+    while "$ref" in found:
+        beside = {key: value for key, value in found.items() if key != "$ref"}
+        found = {**definitions.get(found["$ref"].removeprefix(REFERENCE), {}), **beside}
+    return found
 
 
 def _free_values(schema: Mapping[str, Any]) -> Any:
@@ -222,8 +232,6 @@ def _free_values(schema: Mapping[str, Any]) -> Any:
 
 
 def _takes_null(schema: Any, definitions: Mapping[str, Any]) -> bool:
-    if not isinstance(schema, Mapping):
-        return True
     schema = _resolved(schema, definitions)
     if branches := _branches(schema):
         return any(_takes_null(branch, definitions) for branch in branches)
@@ -234,17 +242,33 @@ def _takes_null(schema: Any, definitions: Mapping[str, Any]) -> bool:
 
 def _list(value: list[Any], schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
     if schema.get("type") == "object":  # a mapping, as the list of its pairs
-        pairs = [
-            pair for pair in value if isinstance(pair, dict) and pair.keys() == {"key", "value"}
-        ]
+        pairs = [pair for pair in value if isinstance(pair, dict) and pair.keys() == _PAIR]
         part = _free_values(schema) or {}
         return {str(pair["key"]): from_strict(pair["value"], part, root) for pair in pairs}
     places, rest = schema.get("prefixItems", ()), schema.get("items", {})
     parts = [*places[: len(value)], *([rest] * (len(value) - len(places)))]
-    return [
-        from_strict(item, part, root) if isinstance(part, Mapping) else item
-        for item, part in zip(value, parts, strict=True)
-    ]
+    return [from_strict(item, part, root) for item, part in zip(value, parts, strict=True)]
+
+
+def _row(value: dict[str, Any], schema: Mapping[str, Any], root: Mapping[str, Any]) -> list[Any]:
+    """A tuple, as the object with its places; what is optional may be missing at its end."""
+    places, fewest = schema["prefixItems"], schema.get("minItems", 0)
+    found = []
+    for at, (name, part) in enumerate(zip(_place_names(places), places, strict=True)):
+        if name not in value:
+            break
+        if at >= fewest and value[name] is None and not _takes_null(part, root.get("$defs", {})):
+            break
+        found.append(from_strict(value[name], part, root))
+    return found
+
+
+def _place_names(places: list[Any]) -> list[str]:
+    """What the places of a tuple are called: by their titles, where they differ."""
+    titles = [place.get("title") for place in places]
+    if None in titles or len(set(titles)) < len(titles):
+        return [f"item_{at}" for at in range(1, len(places) + 1)]
+    return titles
 
 
 def _nearest(value: Any, branches: Iterable[Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -257,14 +281,18 @@ def _likeness(value: Any, branch: Any, root: Mapping[str, Any]) -> float:
     schema = _resolved(branch, root.get("$defs", {}))
     if inner := _branches(schema):
         return max(_likeness(value, one, root) for one in inner)
-    kind = schema.get("type")
+    kind, places = schema.get("type"), schema.get("prefixItems")
     if isinstance(value, list):
-        pairs = all(isinstance(item, dict) and item.keys() <= {"key", "value"} for item in value)
-        return 2 if kind == "array" else 1 if kind == "object" and pairs else 0
-    if not isinstance(value, dict) or kind != "object":
-        return 0
-    properties = schema.get("properties", {})
-    tags = {name: part["enum"] for name, part in properties.items() if "enum" in part}
-    tags |= {name: [part["const"]] for name, part in properties.items() if "const" in part}
-    wrong = sum(value[name] not in tags[name] for name in tags if name in value)
-    return 1 + len(value.keys() & properties.keys()) - 1000 * wrong
+        pairs = value and all(isinstance(one, dict) and one.keys() == _PAIR for one in value)
+        return {"array": 0 if places else 2, "object": 3 if pairs else 1}.get(str(kind), 0)
+    if not isinstance(value, dict) or not (kind == "object" or places):
+        return -_MUCH
+    if places:
+        return len(value.keys() & set(_place_names(places)))
+    properties, required = schema.get("properties", {}), schema.get("required", ())
+    wrong = 0
+    for name, part in properties.items():
+        choices = part.get("enum", [part.get("const")])
+        given = name in value and (name in required or value[name] is not None)
+        wrong += given and choices != [None] and value[name] not in choices
+    return len(value.keys() & properties.keys()) - _MUCH * wrong

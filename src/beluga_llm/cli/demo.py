@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import click
@@ -19,17 +20,6 @@ import beluga_llm as llm
 from beluga_llm.cli._choice import DEMO
 from beluga_llm.cli._session import opened_model, usage_line
 from beluga_llm.cli._shared import debug_option
-
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "title": {"enum": ["Moby-Dick", "Emma"]},
-        "pages": {"type": "integer", "minimum": 1},
-        "genre": {"enum": ["novel", "poetry", "science"]},
-    },
-    "required": ["title", "pages", "genre"],
-    "additionalProperties": False,
-}
 
 
 class Stage:
@@ -67,37 +57,72 @@ async def show_chunks(model: llm.ChatModel, stage: Stage) -> None:
     stage.show(f"{count} chunks of text; tokens: {usage_line(stream.usage)}", "dim")
 
 
+@llm.tool
 def weather(city: Literal["Lisbon", "Oslo"], unit: Literal["C", "F"] = "C") -> str:
     """The weather in a city right now."""
     return f"18 {unit} and sunny in {city}"
 
 
-async def show_tool_call(model: llm.ChatModel, stage: Stage) -> None:
-    """A call of a tool, its result, and the answer that uses it."""
-    stage.title("a tool call", "model.bind_tools([weather])")
-    bound = model.bind_tools([weather])
-    question = llm.HumanMessage("What is the weather in Lisbon?")
-    asked = await bound.generate(question)
-    results: list[llm.Message] = []
-    for call in asked.tool_calls:
-        result = weather(**call.args)
-        stage.show(f"{call.name}({call.arguments}) -> {result!r}")
-        results.append(llm.ToolMessage(result, tool_call_id=call.id, name=call.name))
-    answer = await bound.generate([question, asked, *results])
-    stage.show(answer.text)
+@llm.tool
+async def clock(zone: str = "UTC") -> dict[str, str]:
+    """The time of day in a time zone."""
+    return {"zone": zone, "time": "12:00"}
 
 
-async def show_schema_value(model: llm.ChatModel, stage: Stage) -> None:
-    """A value that a JSON Schema allows."""
-    stage.title("a value of a schema", "response_format=ResponseFormat.json_schema(...)")
-    answer = await model.generate(
-        "Invent a book", response_format=llm.ResponseFormat.json_schema(SCHEMA, name="book")
+async def show_tool_loop(model: llm.ChatModel, stage: Stage) -> None:
+    """Two tools that the model calls at once, and the answer that uses their results."""
+    stage.title("tools", "run_tools(model, question, [weather, clock])")
+    run = await llm.run_tools(
+        model, "What is the weather in Lisbon, and the time?", [weather, clock]
     )
-    value: Any = json.loads(answer.text)
-    stage.show(json.dumps(value, indent=2))
+    for message in run.messages:
+        if isinstance(message, llm.AIMessage):
+            for call in message.tool_calls:
+                stage.show(f"{call.name}({call.arguments})")
+        if isinstance(message, llm.ToolMessage):
+            stage.show(f"{message.name} -> {message.text}")
+    stage.show(run.response.text)
+    stage.show(f"{run.rounds} rounds; tokens: {usage_line(run.usage)}", "dim")
 
 
-SCENES: tuple[Scene, ...] = (show_chunks, show_tool_call, show_schema_value)
+async def show_tool_stream(model: llm.ChatModel, stage: Stage) -> None:
+    """The same as it happens: arguments while they arrive, results, then the answer."""
+    stage.title("tools, streamed", "stream_tools(model, question, [weather])")
+    async with llm.stream_tools(model, "What is the weather in Lisbon?", [weather]) as stream:
+        shown: dict[str, Any] = {}
+        async for item in stream:
+            if isinstance(item, llm.ToolEvent):
+                stage.show(f"{item.call.name} -> {item.result.text}")
+            elif item.tool_calls:
+                arguments = llm.partial_args(stream.message.tool_calls[0].arguments)
+                if arguments != shown:
+                    shown = arguments
+                    stage.show(f"weather {json.dumps(shown)}", "dim")
+            elif item.delta:
+                stage.show(item.delta, end="")
+    stage.show("")
+
+
+@dataclass
+class Book:
+    """A book to read on a long winter evening."""
+
+    title: Literal["The Voyage of the Beagle", "Pride and Prejudice"]
+    pages: int
+    genre: Literal["novel", "poetry", "science"] = "novel"
+
+
+async def show_value(model: llm.ChatModel, stage: Stage) -> None:
+    """A value of a type, while it grows and when it is complete."""
+    stage.title("a value of a type", 'structured(model, Book).stream("Invent a book")')
+    books = llm.structured(model, Book, strategy="native")
+    async with books.stream("Invent a book") as stream:
+        async for value in stream:
+            stage.show(json.dumps(value), "dim")
+        stage.show(repr(await stream.result()))
+
+
+SCENES: tuple[Scene, ...] = (show_chunks, show_tool_loop, show_tool_stream, show_value)
 
 
 @click.command()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from beluga_llm._rate.settings import ProviderLimits as ProviderLimits
     from beluga_llm.middleware.breaker import CircuitBreaker as CircuitBreaker
     from beluga_llm.middleware.breaker import with_circuit_breaker as with_circuit_breaker
+    from beluga_llm.middleware.cache import invalidate as invalidate
     from beluga_llm.middleware.cache import with_cache as with_cache
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
     from beluga_llm.middleware.guard import with_guard as with_guard
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.timeout import with_timeout as with_timeout
 
 _WHERE = {
-    "middleware.cache": ("with_cache",),
+    "middleware.cache": ("invalidate", "with_cache"),
     "middleware.timeout": ("with_timeout",),
     "middleware.limits": ("with_limits",),
     "middleware.breaker": ("CircuitBreaker", "with_circuit_breaker"),

@@ -71,7 +71,7 @@ class Cache:
         self._ttl, self._only, self._ignore = ttl, only, ignore
         self._cache_streams, self._prefix, self._clock = cache_streams, prefix, clock
         self._stats = CacheStats()
-        self._leaders: dict[tuple[int, str], asyncio.Future[AIMessage | None]] = {}
+        self._leaders: dict[tuple[object, str], asyncio.Future[AIMessage | None]] = {}
 
     async def __call__(self, request: ChatRequest, call_next: CallNext) -> Chunks:
         """The chunks of a kept answer, or of the model's, which is then kept."""
@@ -87,7 +87,7 @@ class Cache:
                 async for chunk in call_next(request):
                     heard.hear(chunk)
                     yield chunk
-                await self._keep(key, heard.message())
+                await self._keep(request, key, heard.message())
                 return
             chunks = self._replayed(entry)
         else:
@@ -135,7 +135,7 @@ class Cache:
         self, request: ChatRequest, key: str, call_next: CallNext
     ) -> Iterable[StreamChunk]:
         """The kept answer, the leader's, or as the leader the model's."""
-        flight = id(asyncio.get_running_loop()), key
+        flight = asyncio.get_running_loop(), key
         while True:
             leader = self._leaders.get(flight)
             if leader is None:
@@ -155,7 +155,7 @@ class Cache:
                 return self._replayed(entry)
             chunks = [chunk async for chunk in call_next(request)]
             message = fold(chunks)
-            await self._keep(key, message)
+            await self._keep(request, key, message)
             return chunks
         finally:
             del self._leaders[flight]
@@ -193,8 +193,9 @@ class Cache:
         await tell(request.call, "cache", hit=entry is not None)
         return entry
 
-    async def _keep(self, key: str, message: AIMessage) -> None:
-        if not is_worth_keeping(message):
+    async def _keep(self, request: ChatRequest, key: str, message: AIMessage) -> None:
+        suppressed = getattr(request.call, "suppressed_error", None)
+        if suppressed is not None or not is_worth_keeping(message):
             return
         try:
             await self.store.set(key, encode(message, self._clock.time()), self._ttl)
@@ -210,6 +211,33 @@ class Cache:
 
     def __repr__(self) -> str:
         return f"with_cache({self.store!r}, ttl={self._ttl})"
+
+
+async def invalidate(
+    model: ChatModel,
+    messages: MessageInput,
+    *,
+    options: GenerateOptions | None = None,
+    **keywords: Any,
+) -> None:
+    """Removes the answer that this call of the model would get from its cache.
+
+        await invalidate(model, "What is 2+2?", temperature=0)
+
+    Args:
+        model: a model with a cache around it; other middleware is left out.
+        messages: as for `generate`.
+        options: likewise.
+        **keywords: likewise.
+
+    Raises:
+        ConfigError: the model has no cache.
+    """
+    caches = [layer for layer in model._layers if isinstance(layer, Cache)]
+    if not caches:
+        raise ConfigError(f"{model.qualified_id} has no cache: put with_cache() around it")
+    for cache in caches:
+        await cache.invalidate(model, messages, options=options, **keywords)
 
 
 def with_cache(

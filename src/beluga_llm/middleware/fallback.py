@@ -48,7 +48,7 @@ class Fallback(Layer):
 
     def check_model(self, model: ChatModel) -> None:
         """Raises ConfigError if the model cannot continue answers and may have to."""
-        check_prefill(self._rules.mid_stream, model.qualified_id, model.capabilities)
+        check_prefill(self._rules.mid_stream, model)
 
     async def aclose(self) -> None:
         """Closes the models that are asked after the first."""

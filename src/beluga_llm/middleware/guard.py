@@ -39,7 +39,9 @@ class Guard:
             return
         held: list[StreamChunk] = []
         async for chunk in call_next(request):
-            held.append(chunk)  # noqa: PERF401 -- a comprehension would be a scope of its own
+            if chunk.reset:  # what is discarded is not checked, so nobody may see it
+                held.clear()
+            held.append(chunk)
         await _check("output", self._output, fold(held))
         for chunk in held:
             yield chunk

@@ -19,7 +19,7 @@ from beluga_llm._call import Branch, Call, CallNext, Chunks, Layer, close_all
 from beluga_llm._chunks import StreamChunk
 from beluga_llm._clock import SYSTEM_CLOCK, Clock
 from beluga_llm._delegating import as_model
-from beluga_llm._errors import ConfigError
+from beluga_llm._errors import ConfigError, RequestTimeoutError
 from beluga_llm._events import tell
 from beluga_llm._fold import fold
 from beluga_llm._model import ChatModel
@@ -33,6 +33,7 @@ from beluga_llm._routing.failover import (
     without_traceback,
 )
 from beluga_llm._usage import Usage
+from beluga_llm._waiting import scope_deadline, time_left
 
 
 class Hedge(Layer):
@@ -41,12 +42,14 @@ class Hedge(Layer):
     Attributes:
         backup: the model of the second call; None: the same.
         delay: seconds without content after which it is made.
+        models: the backup, where it is another model.
     """
 
     def __init__(self, backup: ChatModel | None, *, delay: float, clock: Clock) -> None:
         if not delay >= 0:
             raise ConfigError(f"delay must be >= 0, got {delay!r}")
         self.backup = backup
+        self.models = () if backup is None else (backup,)
         self.delay = delay
         self._clock = clock
         self._second = None if backup is None else candidate(backup)
@@ -93,10 +96,13 @@ class _Runner:
         self.head: list[StreamChunk] = []
         self.ready = False
         self.error: Exception | None = None
-        self.branch = Branch(request.call) if isinstance(request.call, Call) else None
-        own = request if self.branch is None else replace(request, call=self.branch)
-        self.chunks = who.open(own)
-        self._streaming = request.streaming
+        self.chunks: Chunks
+        self.branch: Branch | None = None
+        if isinstance(request.call, Call):
+            self.branch = Branch(request.call)
+            self.branch.scope_deadline = min(request.call.scope_deadline, scope_deadline())
+            request = replace(request, call=self.branch)
+        self._request = request
         self._clock = clock
         self._duration = 0.0
 
@@ -104,15 +110,21 @@ class _Runner:
         """Reads to the first content, or to the end where nothing is shown before."""
         began = self._clock.time()
         try:
+            self.chunks = self.who.open(self._request)
             async for chunk in self.chunks:
                 self.head.append(chunk)
-                if self._streaming and chunk.is_content:
+                if self._request.streaming and chunk.is_content:
                     break
             self.ready = True
         except Exception as error:  # noqa: BLE001 -- a value to the race, which raises it
             self.error = error
         finally:
             self._duration = self._clock.time() - began
+
+    def usage(self) -> Usage:
+        """What it has cost, as far as that was told."""
+        withheld = () if self.branch is None else self.branch.withheld
+        return fold((*withheld, *self.head)).usage
 
     def attempt(self) -> Attempt:
         """How it failed."""
@@ -174,8 +186,9 @@ class _Race:
 
     def _failure(self) -> Exception:
         errors = [runner.error for runner in self._runners if runner.error is not None]
-        if len(self._runners) == 1:
-            return errors[0]
+        late = [error for error in errors if isinstance(error, RequestTimeoutError)]
+        if len(self._runners) == 1 or (late and time_left(self._request) <= 0):
+            return [*errors, *late][-1]
         attempts = tuple(runner.attempt() for runner in self._runners)
         text = f"all {len(attempts)} models failed, last error: {errors[-1]}"
         error = all_failed(text, attempts, errors[-1])
@@ -188,7 +201,7 @@ class _Race:
             return {}
         first, second = self._runners
         winner, loser = (first, second) if first.ready else (second, first)
-        usage = fold(loser.head).usage
+        usage = loser.usage()
         counts = {name: getattr(usage, name) for name in Usage.__struct_fields__}
         return {
             "hedge": {

@@ -52,7 +52,8 @@ class Hooks:
     """Methods that are called at certain moments; all may be async, and all are optional.
 
     Args:
-        strict: raise what observers raise, instead of logging it.
+        strict: raise what observers raise, instead of logging it; but for `on_cancel`, since a
+            cancellation stays one.
     """
 
     strict: bool = False
@@ -160,7 +161,7 @@ def _flat(hooks: Hooks) -> list[Hooks]:
 
 
 class _ObserverError(Exception):
-    """Carries what an observer raised past the hooks for the call's own errors."""
+    """Carries what a strict observer raised within the call past `on_error`."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -181,8 +182,11 @@ class HooksLayer:
         self._tool_call = self._defined("on_tool_call")
         self._reasoning = self._defined("on_reasoning")
         self._error = self._defined("on_error")
-        self._cancel = self._defined("on_cancel")
+        self._cancel = tuple((method, False) for method, _ in self._defined("on_cancel"))
         self._retry = self._defined("on_retry")
+        self._hears = any(
+            (self._after, self._tool_call, self._reasoning, self._error, self._cancel)
+        )
 
     def _defined(self, name: str) -> _Bound:
         usual = getattr(Hooks, name)
@@ -198,16 +202,19 @@ class HooksLayer:
         call = CallContext(request)
         for method, _ in self._before:
             await _result(method(call))
-        heard = Transcript()
-        instead: Sequence[StreamChunk] | None = None
+        heard, hears = Transcript(), self._hears
+        watched = request.streaming and (self._stream or self._reasoning)
+        instead: Sequence[StreamChunk] = ()
         listener = self._listen(request, call)
         try:
             async for chunk in call_next(request):
-                heard.hear(chunk)
-                if request.streaming and (self._stream or self._reasoning):
-                    await self._chunk(call, chunk)
+                if hears:
+                    heard.hear(chunk)
+                if watched:
+                    await self._within(self._chunk(call, chunk))
                 yield chunk
         except _ObserverError as failed:
+            await self._observe(self._after, call, heard.partial(), failed.error)
             raise failed.error from failed.error.__cause__
         except Exception as error:  # noqa: BLE001 -- raised again, unless a hook says otherwise
             instead = await self._failed(request, call, heard, error)
@@ -217,12 +224,12 @@ class HooksLayer:
         except GeneratorExit:
             await self._left(request, call, heard)
             raise
+        else:
+            await self._complete(request, call, heard.message())
         finally:
             if listener is not None and request.call is not None:
                 request.call.listeners.remove(listener)
-        if instead is None:
-            await self._complete(request, call, heard.message())
-        for chunk in instead or ():
+        for chunk in instead:
             yield chunk
 
     def _listen(self, request: ChatRequest, call: CallContext) -> Function | None:
@@ -232,10 +239,8 @@ class HooksLayer:
 
         async def hear(event: Event) -> None:
             if event.name == "retry":
-                facts = event.facts
-                await self._observe(
-                    self._retry, call, facts["attempt"], facts["error"], facts["wait"]
-                )
+                facts = event.facts["attempt"], event.facts["error"], event.facts["wait"]
+                await self._within(self._observe(self._retry, call, *facts))
 
         request.call.listeners.append(hear)
         return hear
@@ -245,6 +250,13 @@ class HooksLayer:
         if chunk.reasoning_delta:
             await self._observe(self._reasoning, call, chunk.reasoning_delta)
 
+    async def _within(self, observing: Awaitable[None]) -> None:
+        """Observers within the call: an error of theirs is not the call's own."""
+        try:
+            await observing
+        except Exception as error:  # noqa: BLE001 -- raised again, at the end of the call
+            raise _ObserverError(error) from None
+
     async def _complete(self, request: ChatRequest, call: CallContext, message: AIMessage) -> None:
         try:
             if not request.streaming:
@@ -253,17 +265,10 @@ class HooksLayer:
                         await self._observe(self._reasoning, call, part.text)
             for tool_call in message.tool_calls:
                 await self._observe(self._tool_call, call, tool_call)
-            await self._observe(self._after, call, message, None)
-        except _ObserverError as failed:
-            raise failed.error from failed.error.__cause__
-
-    async def _ended(
-        self, call: CallContext, response: AIMessage | None, error: Exception | None
-    ) -> None:
-        try:
-            await self._observe(self._after, call, response, error)
-        except _ObserverError as failed:
-            raise failed.error from failed.error.__cause__
+        except Exception as error:  # of a strict observer
+            await self._observe(self._after, call, message, error)
+            raise
+        await self._observe(self._after, call, message, None)
 
     async def _left(self, request: ChatRequest, call: CallContext, heard: Transcript) -> None:
         """A stream was closed before its end, by its consumer or because of a cancellation."""
@@ -291,20 +296,23 @@ class HooksLayer:
                 instead = _instead(request, heard, word, error)
                 for chunk in instead:
                     heard.hear(chunk)
-                await self._ended(call, heard.message(), None)
+                    if request.streaming:
+                        await self._chunk(call, chunk)
+                await self._observe(self._after, call, heard.message(), None)
                 return instead
             if isinstance(word, Exception):
                 current = word
-        await self._ended(call, heard.partial(), current)
+        await self._observe(self._after, call, heard.partial(), current)
         raise current  # the error itself, or another one in its context
 
     async def _observe(self, methods: _Bound, *facts: Any) -> None:
         for method, strict in methods:
             try:
-                await _result(method(*facts))
-            except Exception as error:
+                if (answer := method(*facts)) is not None:
+                    await _result(answer)
+            except Exception:
                 if strict:
-                    raise _ObserverError(error) from None
+                    raise
                 logger.exception("a hook failed: %s", getattr(method, "__qualname__", method))
 
     def __repr__(self) -> str:

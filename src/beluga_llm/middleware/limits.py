@@ -108,9 +108,7 @@ class Limiter:
             return await self._enter_or_raise(request, demand)
         line, until = self._line(), self._clock.time() + self.limits.patience
         if line.count and min(self.limits.patience, time_left(request)) < math.inf:
-            outlook = self._store.outlook(demand, count=line.count, tokens=line.tokens)
-            if outlook is not None:
-                self._check(outlook, request, self.limits.patience)
+            self._look_ahead(request, demand, line)
         waiter = line.join(demand.key, demand.tokens)
         try:
             while True:
@@ -128,6 +126,16 @@ class Limiter:
                 await waiter.rest(self._clock, rest)
         finally:
             line.leave(waiter)
+
+    def _look_ahead(self, request: ChatRequest, demand: LimitDemand, line: Line) -> None:
+        """Raises RateLimitError where the line is too long already."""
+        ahead = line.ahead_of(demand.key)
+        count, tokens = sum(map(len, ahead)), 0
+        if demand.tokens:
+            tokens = sum(waiter.tokens for queue in ahead for waiter in queue)
+        outlook = self._store.outlook(demand, count=count, tokens=tokens)
+        if outlook is not None:
+            self._check(outlook, request, self.limits.patience)
 
     async def _enter_or_raise(self, request: ChatRequest, demand: LimitDemand) -> LimitPlace:
         answer = await self._store.take(demand)

@@ -143,7 +143,7 @@ class Retry(Layer):
 
     def check_model(self, model: ChatModel) -> None:
         """Raises ConfigError if the model cannot continue answers and may have to."""
-        check_prefill(self.mid_stream, model.qualified_id, model.capabilities)
+        check_prefill(self.mid_stream, model)
 
     def retries(self, error: Exception) -> bool:
         """Whether the rule allows another attempt after this error."""

@@ -15,7 +15,8 @@ import asyncio
 
 from msgspec.structs import replace
 
-from beluga_llm._call import CallNext, Chunks, Until, pull
+from beluga_llm._call import CallNext, Chunks
+from beluga_llm._deadline import Reads
 from beluga_llm._errors import ConfigError
 from beluga_llm._option_ranges import check_timeout
 from beluga_llm._option_types import Timeouts
@@ -49,9 +50,13 @@ class TimeLimit:
         if deadline is None:
             async for chunk in chunks:
                 yield chunk
-        else:
-            async for chunk in pull(chunks, around=lambda: Until(bounds.deadline)):
+            return
+        reads = Reads(chunks.__anext__, lambda: bounds.deadline)
+        try:
+            async for chunk in reads:
                 yield chunk
+        finally:
+            reads.close()
 
     def __repr__(self) -> str:
         limits = {"total": self.total, "first_chunk": self.first_chunk, "idle": self.idle}

@@ -40,6 +40,8 @@ def texts(schema: Mapping[str, Any], name: str) -> Iterator[str]:
     """Guesses for a text, called `name`."""
     if known := _FORMATS.get(schema.get("format", "")):
         yield known
+    if schema.get("contentEncoding") == "base64":
+        yield _FORMATS["byte"]
     least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
     if pattern := schema.get("pattern"):
         for extra in range(least + 12):

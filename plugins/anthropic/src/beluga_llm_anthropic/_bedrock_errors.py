@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from beluga_llm import (
     AuthenticationError,
+    ContextLengthError,
     ProviderUnavailableError,
     QuotaExceededError,
     RateLimitError,
@@ -29,13 +30,16 @@ _STATUSES = {
     "ResourceNotFoundException": 404,
     "ModelTimeoutException": 408,
     "InternalServerException": 500,
+    "InternalFailure": 500,
     "ServiceUnavailableException": 503,
+    "ServiceUnavailable": 503,
 }
 
 BEDROCK_RULES = RULES.extended(
     codes={
         **dict.fromkeys(_NO_CREDENTIALS.split(), AuthenticationError),
         "ThrottlingException": RateLimitError,
+        "Throttling": RateLimitError,
         "ServiceQuotaExceededException": QuotaExceededError,
         # 429, but it is the model that is being loaded.
         "ModelNotReadyException": ProviderUnavailableError,
@@ -44,6 +48,11 @@ BEDROCK_RULES = RULES.extended(
         "ModelStreamErrorException": ProviderUnavailableError,
     },
     statuses=_STATUSES,
+    patterns=(
+        (r"\btoo many total text bytes\b", ContextLengthError),
+        (r"\bsecurity token included in the request is (invalid|expired)\b", AuthenticationError),
+        (r"\bauthentication failed: .*\bapi key\b", AuthenticationError),
+    ),
 )
 
 

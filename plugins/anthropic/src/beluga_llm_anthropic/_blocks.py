@@ -9,16 +9,20 @@ docs.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import re
+from base64 import b64decode
+from typing import Any, TypeAlias, TypeVar
 
-from beluga_llm import ContentPart, FilePart, ImagePart, TextPart
+from beluga_llm import ContentPart, FilePart, ImagePart, TextPart, replace
 from beluga_llm.plugin import Notes, base64_text
 
 Block: TypeAlias = dict[str, Any]
+_Media = TypeVar("_Media", ImagePart, FilePart)
 
 FILES_BETA = "files-api-2025-04-14"
 
 _IMAGES = frozenset(("image/jpeg", "image/png", "image/gif", "image/webp"))
+_DATA_URI = re.compile(r"data:([^;,]*)(?:;[^;,]*)*;base64,(.*)", re.IGNORECASE | re.DOTALL)
 _DOCUMENT_FIELDS = ("cache_control", "citations", "context", "title")
 
 
@@ -51,8 +55,10 @@ class BlockEncoder:
         if isinstance(part, TextPart):
             return self.text(part)
         if isinstance(part, ImagePart):
+            part = _with_data(part)
             return self._image(part, part.mime_type)
         if isinstance(part, FilePart):
+            part = _with_data(part)
             if part.mime_type.startswith("image/"):
                 return self._image(part, part.mime_type)
             return self._document(part)
@@ -92,6 +98,18 @@ class BlockEncoder:
         if FILES_BETA not in self.betas:
             self.betas.append(FILES_BETA)
         return {"type": "file", "file_id": part.file_id}
+
+
+def _with_data(part: _Media) -> _Media:
+    """The part; with data where they stand in its URL, as the API fetches from servers only."""
+    found = _DATA_URI.fullmatch(part.url or "")
+    if found is None:
+        return part
+    try:
+        data = b64decode(found[2], validate=True)
+    except ValueError:
+        return part
+    return replace(part, data=data, url=None, mime_type=found[1] or part.mime_type)
 
 
 def _plain_text(data: bytes) -> Block | None:

@@ -253,6 +253,7 @@ def _nothing_to_send(notes: Notes) -> InvalidRequestError:
 
 def beta_names(value: Any) -> tuple[str, ...]:
     """Names of beta features, as a list, or in one text with commas between them."""
-    if isinstance(value, str):
-        return tuple(name.strip() for name in value.split(",") if name.strip())
-    return tuple(value or ())
+    if value is None or isinstance(value, str):
+        value = (value or "").split(",")
+    listed = value if isinstance(value, Iterable) else (value,)
+    return tuple(name for item in listed if (name := str(item).strip()))

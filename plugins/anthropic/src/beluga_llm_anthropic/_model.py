@@ -70,7 +70,7 @@ class VertexAnthropicChatModel(ProviderModel):
 
 
 def _bedrock_url(config: ProviderConfig) -> str:
-    region = (config.option("region", str) or DEFAULT_REGION).strip()
+    region = (config.option("region", str) or "").strip() or DEFAULT_REGION
     return f"https://bedrock-runtime.{server_name('region', region, config)}.amazonaws.com"
 
 

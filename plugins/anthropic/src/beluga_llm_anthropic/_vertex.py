@@ -36,7 +36,7 @@ _ENVELOPE = Envelope(
 
 def location_of(config: ProviderConfig) -> str:
     """Where a configuration's models run."""
-    return (config.option("location", str) or GLOBAL).strip()
+    return (config.option("location", str) or "").strip() or GLOBAL
 
 
 def base_url_of(config: ProviderConfig) -> str:

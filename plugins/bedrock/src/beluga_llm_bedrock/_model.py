@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
+from beluga_llm import ConfigError
 from beluga_llm.plugin import (
     Dialect,
     ProviderConfig,
@@ -14,6 +16,7 @@ from beluga_llm.plugin import (
 )
 
 DEFAULT_REGION = "us-east-1"
+_REGION = re.compile(r"[a-z0-9-]+")
 
 
 def _is_converse(config: ProviderConfig) -> bool:
@@ -31,7 +34,10 @@ def _dialect(config: ProviderConfig) -> Dialect:
 
 
 def _base_url(config: ProviderConfig) -> str:
-    region = config.option("region", str, DEFAULT_REGION)
+    region = (config.option("region", str) or "").strip() or DEFAULT_REGION
+    if not _REGION.fullmatch(region):  # it names a server, which is sent the credentials
+        text = f"region must be a name such as 'us-east-1', got {region!r}"
+        raise ConfigError.of([text], provider=config.provider, op=f"{config.provider}.new")
     if _is_converse(config):
         return f"https://bedrock-runtime.{region}.amazonaws.com"
     return f"https://bedrock-mantle.{region}.api.aws/v1"

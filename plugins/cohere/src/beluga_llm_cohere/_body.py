@@ -103,7 +103,8 @@ def _tools(request: ChatRequest, facts: ModelFacts, notes: Notes) -> dict[str, A
         return {}
     if options.parallel_tool_calls is False:
         notes.option("parallel_tool_calls")
-    if choice == "none" and not facts.tool_choice:
+    formed = options.response_format is not None and options.response_format.type != "text"
+    if choice == "none" and (formed or not facts.tool_choice):
         return {}  # what the model is not told of it cannot call
     named = [tool for tool in request.tools if tool.name == choice]
     tools = named or list(request.tools)
@@ -159,7 +160,8 @@ def _format(request: ChatRequest, given: Mapping[str, Any], notes: Notes) -> dic
     wanted = request.options.response_format
     if wanted is None or wanted.type == "text":
         return {}
-    tools = request.tools or given.get("tools")
+    none = request.options.tool_choice == "none"
+    tools = (request.tools and not none) or given.get("tools")
     for name, present in (("tools", tools), ("documents", given.get("documents"))):
         if present:
             why = f"response_format cannot be combined with {name} here"

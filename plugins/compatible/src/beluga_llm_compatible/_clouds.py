@@ -59,9 +59,12 @@ cloudflare = row(  # .../workers-ai/configuration/open-ai-compatibility, .../pla
     quirks=ChatQuirks(
         error_codes={
             "5007": "ModelNotFoundError",  # 400
+            "5021": "ContextLengthError",  # 400
             "3036": "QuotaExceededError",  # 429: the free allocation of the day is used up
             "3040": "OverloadedError",  # 429: out of capacity
         },
+        # 413, of other codes
+        error_patterns={r"\bexceeded this model context window limit\b": "ContextLengthError"},
     ),
 )
 

@@ -32,6 +32,8 @@ lmstudio = row(  # https://lmstudio.ai/docs/developer/openai-compat
     quirks=ChatQuirks(
         # "'response_format.type' must be 'json_schema' or 'text'"
         response_formats=("json_schema",),
+        # 400: "... the model is loaded with context length of only 4096 tokens, ..."
+        error_patterns={r"\bcontext length of only \d+ tokens\b": "ContextLengthError"},
     ),
 )
 

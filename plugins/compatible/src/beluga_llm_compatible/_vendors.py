@@ -23,6 +23,8 @@ groq = row(  # https://console.groq.com/docs/openai, https://console.groq.com/do
         unsupported=["logprobs", "top_logprobs", "logit_bias", "n", "top_k"],
         names=False,  # `messages[].name` is a 400
         reasoning_hidden={"include_reasoning": False},
+        # 498: the flex tier is full, try later; https://console.groq.com/docs/flex-processing
+        error_codes={"capacity_exceeded": "OverloadedError"},
         models={
             "openai/gpt-oss": {
                 "reasoning_efforts": {**_TO_HIGH, "none": ""},  # it always reasons

@@ -59,7 +59,7 @@ class _Encoder:
             if isinstance(part, TextPart):
                 self._notes.foreign(part)
                 texts.append(part.text)
-            elif image := self._image(part):
+            elif (image := self._image(part)) is not None:
                 images.append(image)
         found: dict[str, Any] = {"role": role, "content": "".join(texts)}
         if images:

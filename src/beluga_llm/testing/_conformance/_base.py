@@ -27,7 +27,7 @@ from beluga_llm._registry import create
 from beluga_llm._request import ChatRequest
 from beluga_llm.testing._answers import WIRES, wire_of
 from beluga_llm.testing._assertions import assert_stream_ok
-from beluga_llm.testing._conformance._compare import with_ids
+from beluga_llm.testing._conformance._compare import spelled_alike, with_ids
 from beluga_llm.testing._conformance._samples import HELLO, TWO_CALLS, reasoned
 from beluga_llm.testing._reply import Seen
 from beluga_llm.testing._server import FakeServer
@@ -169,7 +169,8 @@ class Conformance:
 
     def meaning(self, message: AIMessage) -> AIMessage:
         """A message without extras, and without ids that the provider did not send."""
-        plain = replace(message, provider_metadata={})
+        calls = map(spelled_alike, message.tool_calls)
+        plain = replace(message, provider_metadata={}, tool_calls=calls)
         if "call_ids" in self.carried():
             return plain
         return with_ids(plain, map(str, range(len(plain.tool_calls))))

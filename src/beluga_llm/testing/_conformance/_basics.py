@@ -14,7 +14,17 @@ from beluga_llm._model import ChatModel
 from beluga_llm._parts import AudioPart, FilePart, ImagePart, TextPart, VideoPart
 from beluga_llm.testing._assertions import assert_registered
 from beluga_llm.testing._conformance._base import Conformance, ask, both, check
-from beluga_llm.testing._conformance._samples import HELLO, MP4, PDF, PNG, TEXT, WAV
+from beluga_llm.testing._conformance._samples import (
+    CLOCK,
+    HELLO,
+    MP4,
+    PDF,
+    PNG,
+    TEXT,
+    WAV,
+    conversation,
+    words,
+)
 from beluga_llm.testing._conforms import assert_conforms
 from beluga_llm.testing._server import FakeServer
 
@@ -76,6 +86,20 @@ class BasicChecks(Conformance):
 
     @both
     @check
+    async def test_nothing_that_was_said_is_lost(
+        self, model: ChatModel, server: FakeServer, kind: str
+    ) -> None:
+        """Each text reaches the provider: the second of two, and that beside a tool call."""
+        self.wire()
+        self.says(server)
+        tools = model.capabilities.tools is not False
+        talk = conversation(tools=tools)
+        await ask(model, kind, talk, tools=[CLOCK] if tools else [])
+        body = server.requests[0].body.decode()
+        assert [word for word in words(talk) if word not in body] == []
+
+    @both
+    @check
     async def test_no_messages_are_refused(
         self, model: ChatModel, server: FakeServer, kind: str
     ) -> None:
@@ -122,7 +146,9 @@ class BasicChecks(Conformance):
             assert server.requests == [], "it was refused, and sent all the same"
             assert getattr(model.capabilities, name) is not True
         else:
-            assert base64_text(part.data or b"") in server.requests[0].body.decode()
+            body = server.requests[0].body.decode()
+            assert base64_text(part.data or b"") in body
+            assert "What is this?" in body
 
     @both
     @check

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from beluga_llm._errors import BelugaError
+from beluga_llm._errors import BelugaError, ToolArgumentsError
 from beluga_llm._messages import AIMessage, replace
+from beluga_llm._tool_types import ToolCall
 from beluga_llm._usage import FinishReason
 
 
@@ -39,6 +40,17 @@ def with_ids(message: AIMessage, ids: Iterable[str]) -> AIMessage:
     """A message whose tool calls have other ids."""
     pairs = zip(message.tool_calls, ids, strict=True)
     return replace(message, tool_calls=[replace(call, id=new) for call, new in pairs])
+
+
+def spelled_alike(call: ToolCall) -> ToolCall:
+    """A call whose arguments are written as ours are, where they are an object.
+
+    APIs that give an object leave it to the decoder how its text is written.
+    """
+    try:
+        return replace(call, arguments=call.args)
+    except ToolArgumentsError:
+        return call
 
 
 def is_prefix(part: AIMessage, whole: AIMessage) -> bool:

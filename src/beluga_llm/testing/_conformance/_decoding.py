@@ -12,8 +12,9 @@ from beluga_llm._chunks import StreamChunk
 from beluga_llm._errors import BelugaError
 from beluga_llm._fold import fold
 from beluga_llm._messages import AIMessage, replace
-from beluga_llm.testing._conformance._compare import is_same, judged
+from beluga_llm.testing._conformance._compare import is_same, judged, spelled_alike
 from beluga_llm.testing._conformance._dialect import NOW, ROUNDS, DialectSamples
+from beluga_llm.testing._conformance._errors import STATUSES
 from beluga_llm.testing._conformance._fuzz import bent, odd
 
 EVERY_BYTE = 16_384
@@ -127,6 +128,14 @@ class DecodingChecks(DialectSamples):
                 reading = functools.partial(self.read, _bent(data, chance), streaming=False)
                 self._survives(reading, f"{name}, seed {seed}")
 
+    def test_a_status_has_its_class(self) -> None:
+        """Where an error says no more than its status, that says the class and what to do."""
+        for status, meaning in STATUSES.items():
+            error = self.fresh().error(status, {"retry-after": "7"}, b"", now=NOW)
+            assert isinstance(error, meaning.kinds), f"{status}: {error!r}"
+            assert error.status == status, f"{status}: {error!r}"
+            assert error.retry_after == 7, f"{status}: `retry_after` is not read"
+
     def test_odd_errors_never_crash(self) -> None:
         """Any status with any body is a typed error with that status."""
         seed = random.randrange(1_000_000)
@@ -152,7 +161,7 @@ class DecodingChecks(DialectSamples):
 
 def _plain(message: AIMessage) -> AIMessage:
     """A message without extras, and without the numbers of blocks."""
-    calls = (replace(call, part_index=None) for call in message.tool_calls)
+    calls = (replace(spelled_alike(call), part_index=None) for call in message.tool_calls)
     return replace(message, tool_calls=calls, provider_metadata={})
 
 

@@ -130,7 +130,9 @@ class DialectSamples:
         chunks: list[StreamChunk] = []
         try:
             for event, data in frames:
-                chunks += decoder.feed(event, data)
+                made = decoder.feed(event, data)
+                assert isinstance(made, Sequence), "`feed` must give a sequence, no generator"
+                chunks += made
             chunks += decoder.finish()
             return fold(chunks)
         except (InBandError, BelugaError, _json.JsonError) as error:

@@ -12,12 +12,23 @@ from beluga_llm._errors import InvalidRequestError
 from beluga_llm._http.dialect import HttpRequest
 from beluga_llm._http.encoding import base64_text
 from beluga_llm._messages import AIMessage, HumanMessage, Message, SystemMessage, ToolMessage
+from beluga_llm._parts import ThinkingPart
 from beluga_llm._request import ChatRequest
 from beluga_llm._serialize import to_dict
 from beluga_llm.testing._conformance._basics import PARTS
 from beluga_llm.testing._conformance._dialect import ROUNDS, DialectSamples
 from beluga_llm.testing._conformance._options import OPTIONS
-from beluga_llm.testing._conformance._samples import CALLS, CLOCK, TEXT, WEATHER
+from beluga_llm.testing._conformance._samples import (
+    CALLS,
+    CLOCK,
+    REFERRED,
+    REFERRING,
+    TEXT,
+    WEATHER,
+    conversation,
+    opaque,
+    words,
+)
 
 
 class EncodingChecks(DialectSamples):
@@ -64,6 +75,31 @@ class EncodingChecks(DialectSamples):
             if not noted and base64_text(part.data or b"") not in _json.dumps(made.json).decode():
                 lost.append(name)
         assert lost == [], "neither sent nor noted"
+
+    def test_nothing_that_was_said_is_lost(self) -> None:
+        """Each text is in the body: the second of two, and that beside a tool call."""
+        tools = self.dialect.capabilities(self.model).tools is not False
+        talk = conversation(tools=tools)
+        made = self.fresh().encode(self.request(*talk, tools=(CLOCK,) if tools else ()))
+        body = _json.dumps(made.json).decode()
+        assert [word for word in words(talk) if word not in body] == []
+
+    def test_schemas_are_sent_whole(self) -> None:
+        """Names, descriptions, enums and what is referred to are in the body, or noted."""
+        made = self.fresh().encode(self.request(tools=(WEATHER, REFERRING)))
+        body = _json.dumps(made.json).decode()
+        told = ("get_weather", "Looks up the weather.", "celsius", "hourly", *REFERRED)
+        lost = [word for word in told if word not in body]
+        assert made.notes or lost == []
+
+    def test_the_opaque_data_of_others_are_not_sent(self) -> None:
+        """Another provider's signature is not in the body, and a note says so."""
+        foreign = opaque("foreign")
+        thought = ThinkingPart("Let me think.", foreign, provider="kit-somebody-else")
+        talk = (HumanMessage("Hello"), AIMessage([thought, "Hi."]), HumanMessage("Go on"))
+        made = self.fresh().encode(self.request(*talk))
+        assert foreign not in _json.dumps(made.json).decode()
+        assert made.notes, "nobody is told that a signature was left out"
 
     def test_any_conversation_can_be_encoded(self) -> None:
         """Whatever was said, it is encoded or refused as an invalid request."""

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from beluga_llm._errors import UnsupportedOptionWarning
 from beluga_llm._model import ChatModel
+from beluga_llm._options import GenerateOptions
 from beluga_llm.testing._conformance._base import Conformance, ask, both, check, warned
 from beluga_llm.testing._conformance._samples import CLOCK, WEATHER
 from beluga_llm.testing._reply import Seen
@@ -20,7 +22,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "max_tokens": {"max_tokens": 77},
     "top_p": {"top_p": 0.75},
     "top_k": {"top_k": 5},
-    "stop": {"stop": ["END"]},
+    "stop": {"stop": ("END", "STOP")},
     "seed": {"seed": 7},
     "n": {"n": 2},
     "frequency_penalty": {"frequency_penalty": 0.5},
@@ -33,6 +35,14 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "reasoning_budget": {"reasoning_budget": 2048},
 }
 """Values that ask for something, whatever a vendor's default is."""
+
+PLAIN = frozenset(
+    (
+        "temperature", "max_tokens", "top_p", "top_k", "stop", "seed", "n", "frequency_penalty",
+        "presence_penalty",
+    )
+)  # fmt: skip
+"""Those that no vendor counts in another way."""
 
 _FLAGS = frozenset(("stream", "stream_options"))
 
@@ -50,7 +60,10 @@ class OptionChecks(Conformance):
     async def test_an_option_is_sent_or_told(
         self, model: ChatModel, server: FakeServer, name: str
     ) -> None:
-        """The request with the option differs from that without it, or there is a warning."""
+        """The request with the option differs from that without it, or there is a warning.
+
+        What the server reads of it is its value, and nothing else has changed.
+        """
         self.wire()
         self.says(server, times=2)
         options = dict(OPTIONS[name])
@@ -61,6 +74,10 @@ class OptionChecks(Conformance):
         told = any(issubclass(one.category, UnsupportedOptionWarning) for one in warnings)
         without, with_it = map(asked, server.requests)
         assert told or with_it != without, f"{name} was neither sent nor warned about"
+        if options.keys() <= PLAIN:
+            before, after = (self.read(seen).options for seen in server.requests)
+            changed = differing(before, after)
+            assert changed in ({}, options), f"{name} arrived as {changed}"
 
     @check
     async def test_both_kinds_of_call_ask_the_same(
@@ -124,6 +141,11 @@ class OptionChecks(Conformance):
             await ask(model, "generate", temprature=0.5)
         with pytest.raises(TypeError, match="did you mean 'temperature'"):
             await ask(model, "stream", temprature=0.5)
+
+
+def differing(before: GenerateOptions, after: GenerateOptions) -> dict[str, Any]:
+    """The options of `after` that are others before."""
+    return {name: value for name, value in asdict(after).items() if value != getattr(before, name)}
 
 
 def _without_flags(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from beluga_llm._messages import AIMessage
+from beluga_llm._messages import AIMessage, HumanMessage, Message, SystemMessage, ToolMessage
 from beluga_llm._parts import TextPart, ThinkingPart
+from beluga_llm._serialize import to_dict
 from beluga_llm._tool_types import ToolCall, ToolDefinition
 from beluga_llm._usage import FinishReason, Usage
 
@@ -55,6 +57,25 @@ CLOCK = ToolDefinition(
     {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]},
 )
 
+REFERRING = ToolDefinition(
+    "plan",
+    "Plans.",
+    {
+        "type": "object",
+        "properties": {"goal": {"$ref": "#/$defs/Goal"}},
+        "required": ["goal"],
+        "$defs": {
+            "Goal": {
+                "type": "object",
+                "properties": {"kit_deadline": {"enum": ["kit_soon", "kit_later"]}},
+                "required": ["kit_deadline"],
+            }
+        },
+    },
+)
+REFERRED = ("kit_deadline", "kit_soon", "kit_later")
+"""What stands behind its reference."""
+
 CALLS = (
     ToolCall("kit_call_1", "get_weather", {"city": "Köln", "unit": "celsius", "days": []}),
     ToolCall("kit_call_2", "get_time", {"zone": "Europe/Berlin"}),
@@ -67,6 +88,33 @@ TWO_CALLS = AIMessage(
     model_id="kit-model-1",
     response_id="kit-response-2",
 )
+
+
+def conversation(*, tools: bool) -> list[Message]:
+    """A conversation with text in every place that text may have, see `words`.
+
+    Args:
+        tools: calls a tool, `CLOCK`.
+    """
+    talk: list[Message] = [
+        SystemMessage("kit_word_01"),
+        SystemMessage("kit_word_02"),
+        HumanMessage([TextPart("kit_word_03 "), TextPart("kit_word_04")]),
+        AIMessage([TextPart("kit_word_05 "), TextPart("kit_word_06")]),
+        HumanMessage("kit_word_07"),
+    ]
+    if tools:
+        call = ToolCall("kit_call_1", CLOCK.name, {"zone": "kit_word_08"})
+        talk += [
+            AIMessage("kit_word_09", tool_calls=[call]),
+            ToolMessage("kit_word_10", tool_call_id=call.id, name=call.name),
+        ]
+    return talk
+
+
+def words(talk: Sequence[Message]) -> list[str]:
+    """The words of a conversation."""
+    return re.findall(r"kit_word_\d+", " ".join(str(to_dict(message)) for message in talk))
 
 
 def opaque(word: str) -> str:
