@@ -50,14 +50,14 @@ class Reads:
             self._arm(until)
         if until is None or self._time() < until + GRACE:
             self._task = task = cast("asyncio.Task[Any]", asyncio.current_task())
-            self._cancelling = task.cancelling()
+            self._cancelling, self._stopped = task.cancelling(), False
             try:
                 chunk: StreamChunk = await self._read()
             except BaseException as error:
                 if not self._was_stopped(task) or not isinstance(error, asyncio.CancelledError):
                     raise
             else:
-                self._task = None
+                self._was_stopped(task)  # what a layer made of it does not stay with the task
                 return chunk
         raise RequestTimeoutError("the call took longer than its timeout (total)")
 

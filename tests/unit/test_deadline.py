@@ -119,6 +119,34 @@ async def test_an_error_of_the_source_passes_also_when_it_was_stopped(skip_time:
     made.close()
 
 
+async def test_a_source_that_ignores_it_leaves_the_task_as_it_was(skip_time: Skip):
+    async def deaf() -> AsyncGenerator[StreamChunk, None]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            yield StreamChunk("late")
+
+    until = asyncio.get_running_loop().time() + 5
+    made = Reads(deaf().__anext__, lambda: until)
+    left: list[int] = []
+
+    async def reading() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        assert (await anext(made)).delta == "late"
+        left.append(task.cancelling())
+        with pytest.raises(RequestTimeoutError):
+            await anext(made)
+        left.append(task.cancelling())
+
+    task = asyncio.create_task(reading())
+    await asyncio.sleep(0)
+    skip_time(6)
+    await task
+    assert left == [0, 0]
+    made.close()
+
+
 async def test_the_deadline_may_change_between_reads(skip_time: Skip):
     source = Source()
     until: list[float | None] = [None]

@@ -50,7 +50,7 @@ _TAGS = {"models": [{"name": "fake-model", "model": "fake-model", "details": {}}
 
 
 class FakeServer:
-    """A server that speaks chat completions, Responses and Anthropic's messages.
+    """A server that speaks the wire formats of all providers; the path says which one is meant.
 
     `GET .../models` and `GET /api/tags` (Ollama's list) and `POST .../messages/count_tokens` are
     answered without a script, unless a reply has such a path.
