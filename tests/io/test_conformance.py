@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -23,8 +24,9 @@ from beluga_llm.plugin import (
     ProviderSpec,
 )
 from beluga_llm.testing import ChatModelConformance, DialectConformance, FakeServer
-from beluga_llm.testing._conformance._compare import judged
+from beluga_llm.testing._conformance._compare import judged, spelled_alike
 from beluga_llm.testing._conformance._fuzz import ODD, bent
+from beluga_llm.testing._conformance._samples import conversation, words
 from beluga_llm.testing._conformance._tools import lacking
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +93,10 @@ class TestPlainServer(ChatModelConformance):
 
 
 class Particular(ProviderModel):
-    """Refuses empty questions, and leaves tools out rather than saying that none is wanted."""
+    """Refuses empty questions, and writes arguments its own way where it has them as objects.
+
+    Its dialect leaves tools out rather than saying that none is wanted.
+    """
 
     spec = ProviderSpec(name="particular", dialect=lambda config: Restrained("particular"))
 
@@ -101,7 +106,12 @@ class Particular(ProviderModel):
         chunks = super()._stream(request)
         try:
             async for chunk in chunks:
-                yield chunk
+                calls = [
+                    llm.replace(call, arguments=json.dumps(json.loads(call.arguments)))
+                    for call in chunk.tool_calls
+                    if not request.streaming
+                ]
+                yield llm.replace(chunk, tool_calls=tuple(calls)) if calls else chunk
         finally:
             await chunks.aclose()
 
@@ -314,6 +324,21 @@ def test_what_a_schema_lacks_is_named(sent: Any, missing: list[str]) -> None:
         "additionalProperties": False,
     }  # fmt: skip
     assert [*lacking(given, sent)] == missing
+
+
+def test_arguments_are_compared_by_what_they_mean() -> None:
+    """An API that gives an object leaves it to its decoder how the text is written."""
+    ours, theirs = (llm.ToolCall("1", "f", text) for text in ('{"a":"ü"}', '{ "a": "\\u00fc" }'))
+    assert spelled_alike(ours) == spelled_alike(theirs)
+    cut = llm.ToolCall("1", "f", '{"a": ')
+    assert spelled_alike(cut) is cut
+
+
+def test_the_words_of_a_conversation_stand_for_themselves() -> None:
+    for tools, count in ((False, 7), (True, 10)):
+        found = words(conversation(tools=tools))
+        assert len(found) == count
+        assert not [word for word in found if sum(word in other for other in found) > 1]
 
 
 def test_odd_data_are_odd_in_any_shape() -> None:

@@ -10,11 +10,13 @@ from support.asked import TYPES, Book, Page
 
 import beluga_llm as llm
 
+pytestmark = pytest.mark.timeout(180)  # it works hard
+
 
 @pytest.fixture
 async def model(llama: str) -> AsyncIterator[llm.ChatModel]:
     made = llm.create("openai-compatible/tiny-chat", base_url=f"{llama}/v1")
-    async with made.with_options(temperature=0, max_tokens=2000) as model:
+    async with made.with_options(temperature=0, max_tokens=1000) as model:
         yield model
 
 
@@ -42,8 +44,10 @@ async def test_elements_of_a_list(model: llm.ChatModel) -> None:
 
 @pytest.mark.row("STRU-10", "STRU-07", "STRU-14")
 async def test_a_model_that_cannot_do_it(model: llm.ChatModel) -> None:
-    """Told in words, it only knows people; three answers are tried, and all of them paid for."""
+    """Told in words, it only knows people; two answers are tried, and both of them paid for."""
     with pytest.raises(llm.StructuredOutputError) as caught:
-        await llm.structured(model, Book, strategy="prompt").generate("JSON: name, age")
-    assert caught.value.attempts == 3
-    assert caught.value.usage.output_tokens > 3
+        await llm.structured(model, Book, strategy="prompt", max_retries=1).generate(
+            "JSON: name, age"
+        )
+    assert caught.value.attempts == 2
+    assert caught.value.usage.output_tokens > 2

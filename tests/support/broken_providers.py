@@ -258,6 +258,60 @@ class AnswersInAnyForm(Sick):
         return {name: value for name, value in json.items() if name != "response_format"}
 
 
+@caught_by("test_nothing_that_was_said_is_lost")
+class KnowsOneSystemMessage(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        first, *rest = json["messages"]
+        return {**json, "messages": [first, *(said for said in rest if said["role"] != "system")]}
+
+
+@caught_by("test_nothing_that_was_said_is_lost[stream]")
+class KnowsOneText(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        messages = [
+            {**said, "content": said["content"][:1]} if isinstance(said["content"], list) else said
+            for said in json["messages"]
+        ]
+        return {**json, "messages": messages}
+
+
+@caught_by("test_nothing_that_was_said_is_lost[generate]")
+class ForgetsTextsOfCalls(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        messages = [
+            {**said, "content": None} if "tool_calls" in said else said for said in json["messages"]
+        ]
+        return {**json, "messages": messages}
+
+
+@caught_by("test_media_are_sent_or_refused[images]")
+class ForgetsTextsOfMedia(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        messages = [
+            {**said, "content": said["content"][1:]} if isinstance(said["content"], list) else said
+            for said in json["messages"]
+        ]
+        return {**json, "messages": messages}
+
+
+@caught_by("test_an_option_is_sent_or_told[top_p]")
+class TakesOneOptionForAnother(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {"temperature" if name == "top_p" else name: json[name] for name in json}
+
+
+@caught_by("test_an_option_is_sent_or_told[stop]")
+class KnowsOneStop(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {**json, "stop": json["stop"][:1]} if "stop" in json else json
+
+
+@caught_by("test_schemas_arrive_whole")
+class DemandsCalls(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {"tool_choice": "required", **json} if "tools" in json else json
+
+
 # --- errors and secrets -------------------------------------------------------------------------
 
 
@@ -502,6 +556,36 @@ class NeedsText(OpenAIChatDialect):
         return super().encode(request)
 
 
+@dialect_caught_by("test_nothing_that_was_said_is_lost")
+class ForgetsResults(OpenAIChatDialect):
+    def encode(self, request: ChatRequest) -> HttpRequest:
+        made = super().encode(request)
+        messages = [said for said in made.json["messages"] if said["role"] != "tool"]
+        return replace(made, json={**made.json, "messages": messages})
+
+
+@dialect_caught_by("test_schemas_are_sent_whole")
+class ForgetsWhatIsReferredTo(OpenAIChatDialect):
+    def encode(self, request: ChatRequest) -> HttpRequest:
+        made = super().encode(request)
+        return replace(made, json=_without(made.json, "$defs"))
+
+
+@dialect_caught_by("test_the_opaque_data_of_others_are_not_sent")
+class SendsAllSignatures(OpenAIChatDialect):
+    def encode(self, request: ChatRequest) -> HttpRequest:
+        made = super().encode(request)
+        parts = [part for message in request.messages for part in message.parts]
+        signatures = [getattr(part, "signature", None) for part in parts]
+        return replace(made, json={**made.json, "signatures": signatures})
+
+
+@dialect_caught_by("test_a_status_has_its_class")
+class KnowsOneError(OpenAIChatDialect):
+    def error(self, status: int, headers: Any, body: bytes, *, now: float) -> llm.BelugaError:
+        return llm.ProviderError("it failed", status=status)
+
+
 class Wrapped(Decoder):
     """The right decoder, for a subclass to do harm to."""
 
@@ -531,6 +615,11 @@ class Fragile(Wrapped):
         return super().feed(event, data)
 
 
+class Lazy(Wrapped):
+    def feed(self, event: str, data: bytes) -> Any:
+        return iter(super().feed(event, data))
+
+
 class Strict(Wrapped):
     def feed(self, event: str, data: bytes) -> Any:
         if event:
@@ -554,6 +643,12 @@ class TrustsServers(OpenAIChatDialect):
 class KnowsAllEvents(OpenAIChatDialect):
     def decoder(self, request: ChatRequest) -> Decoder:
         return Strict(super().decoder(request))
+
+
+@dialect_caught_by("test_what_is_unknown_changes_nothing", "test_odd_frames_never_crash")
+class GivesIterators(OpenAIChatDialect):
+    def decoder(self, request: ChatRequest) -> Decoder:
+        return Lazy(super().decoder(request))
 
 
 @dialect_caught_by("test_answers_do_not_touch_each_other")

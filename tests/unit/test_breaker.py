@@ -215,7 +215,7 @@ async def test_a_429_that_limits_have_taken_note_of_counts_as_neither():
 # --- open ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.row("ROUT-30", "SECU-01")
+@pytest.mark.row("ROUT-30", "ERRO-31")
 async def test_an_open_breaker_says_for_how_long_and_why():
     setup = Setup(failure_threshold=1)
     await setup.call(BUSY)
