@@ -52,6 +52,30 @@ async def test_every_type_by_words(kind: Any, demo: FakeServer) -> None:
     assert "JSON Schema" in system["content"]
 
 
+@pytest.mark.row("STRU-15", "PAIN-02")
+async def test_a_connection_that_breaks_anywhere_shows_a_growing_part(server: FakeServer) -> None:
+    answer = '{"value": [{"name": "A\\u00e9 \N{SNOWMAN}", "books": null}, {"name": "B"}]}'
+    async with llm.create("openai-compatible/m", base_url=server.base_url()) as model:
+        asked = llm.structured(model, list[Author], strategy="native")
+        server.reply(answer)
+        whole = await asked.stream("Go").result()
+        outcomes = set()
+        for size in range(40, 3000, 67):
+            server.reply(answer, cut_after=size)
+            shown: list[Any] = []
+            async with asked.stream("Go") as stream:
+                try:
+                    async for value in stream:
+                        shown.append(value)  # noqa: PERF401 -- what came before the error counts
+                    outcomes.add(await stream.result() == whole)
+                except llm.StreamInterruptedError as error:
+                    outcomes.add(error.content_started)
+            names = ["".join(author.get("name", "") for author in value) for value in shown]
+            assert all(map(str.startswith, names[1:], names))
+            assert all("A\u00e9 \N{SNOWMAN}B".startswith(name) for name in names)
+    assert outcomes == {True, False}
+
+
 # --- providers -----------------------------------------------------------------------------------
 
 PROVIDERS: dict[str, dict[str, Any]] = {

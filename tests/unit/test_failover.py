@@ -156,6 +156,15 @@ async def test_the_time_of_the_call_is_that_of_all_models(kind: str, skip_time: 
     assert sum(len(one.requests) for one in (second, third)) == 0
 
 
+async def test_a_model_may_answer_requests_of_others_in_its_own_way(kind: str):
+    class Direct(Flaky):
+        def handle(self, request: llm.ChatRequest) -> Any:
+            return self._stream(request)
+
+    model = several(kind, Flaky([BUSY]), Direct([BUSY]), Direct(answer("ok")))
+    assert (await model.generate("hi")).text == "ok"
+
+
 # --- when all fail -------------------------------------------------------------------------------
 
 

@@ -45,7 +45,6 @@ class Span(NamedTuple):
 
 
 ANN = '{"name": "Ann", "age": 7}'
-NATIVE = llm.Capabilities(json_schema=True, tools=True, tool_choice=frozenset(("auto", "named")))
 TOOLS = llm.Capabilities(
     json_schema=False, tools=True, tool_choice=frozenset(("auto", "none", "required", "named"))
 )
@@ -82,6 +81,30 @@ def test_auto_takes_the_best_that_is_known(capabilities: dict[str, Any], strateg
     model = llm.structured(mock(**capabilities), Person)
     assert model.strategy == strategy
     assert llm.structured(mock(**capabilities), Person, strategy="tool").strategy == "tool"
+
+
+@pytest.mark.row("STRU-05", "REAS-17")
+@pytest.mark.parametrize(
+    ("keywords", "strategy"),
+    [
+        ({}, "tool"),
+        ({"reasoning_effort": "low"}, "prompt"),
+        ({"reasoning_budget": 1024}, "prompt"),
+        ({"reasoning_effort": "none", "tools": ()}, "tool"),
+        ({"reasoning": llm.ReasoningConfig(include=False)}, "tool"),
+        ({"options": llm.GenerateOptions(reasoning=llm.ReasoningConfig("high"))}, "prompt"),
+        ({"options": {"reasoning_effort": "high"}, "reasoning_effort": "none"}, "tool"),
+    ],
+)
+async def test_a_model_that_thinks_is_not_forced(keywords: Any, strategy: str) -> None:
+    reply = called(ANN) if strategy == "tool" else ANN
+    model = llm.DelegatingChatModel(MockChatModel([reply], capabilities=TOOLS))
+    assert await llm.structured(model, Person).generate("Who?", **keywords) == Person("Ann", 7)
+    assert len(model.calls[0].tools) == (strategy == "tool")
+    thinking = model.with_options(reasoning_effort="low")
+    assert llm.structured(thinking, Person).strategy == "prompt"
+    able = mock(json_schema=True).with_options(reasoning_effort="low")
+    assert llm.structured(able, Person).strategy == "native"
 
 
 @pytest.mark.row("STRU-01", "STRU-05", "STRU-20")

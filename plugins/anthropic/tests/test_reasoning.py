@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from beluga_llm import InvalidRequestError, ReasoningConfig
+from beluga_llm import InvalidRequestError, ReasoningConfig, ToolDefinition
 from beluga_llm.plugin import Notes
 from beluga_llm_anthropic._models import ModelFacts
 from beluga_llm_anthropic._thinking import plan_thinking
@@ -121,6 +121,17 @@ def test_none_switches_thinking_off_where_that_must_be_said(encode, model, think
         assert request.json.get("thinking") == thinking
         assert "output_config" not in request.json
         assert request.notes == ()
+
+
+@pytest.mark.row("REAS-17", "TOOL-19")
+def test_a_model_that_thinks_in_any_case_is_not_forced_to_call(encode):
+    asked = {"reasoning": reason("none"), "tools": [ToolDefinition("f")], "tool_choice": "f"}
+    stubborn = encode(model="claude-mythos-preview", **asked)
+    assert stubborn.json["tool_choice"] == {"type": "auto"}
+    assert [note.name for note in stubborn.notes] == ["tool_choice"]
+    quiet = encode(model="claude-opus-4-6", **asked)
+    assert quiet.json["tool_choice"] == {"type": "tool", "name": "f"}
+    assert quiet.notes == ()
 
 
 def test_too_small_a_budget_is_raised_and_noted(encode):

@@ -10,8 +10,8 @@ import attrs
 
 from beluga_llm._errors import InvalidRequestError, RequestTimeoutError
 from beluga_llm._model import ChatModel
-from beluga_llm._option_types import Timeouts
-from beluga_llm._options import UNSET, OptionLayer
+from beluga_llm._option_types import ReasoningConfig, Timeouts
+from beluga_llm._options import UNSET, GenerateOptions, OptionLayer, merge_options
 
 _OURS = ("response_format", "tools", "tool_choice")
 
@@ -37,6 +37,17 @@ def check_asked(model: ChatModel, *layers: OptionLayer | None) -> None:
         raise InvalidRequestError("n cannot be combined with structured output")
 
 
+def asks_to_think(model: ChatModel, *layers: OptionLayer | None) -> bool:
+    """Whether a call asks for reasoning."""
+    options = GenerateOptions(reasoning=next(_bound("reasoning", model), None))
+    for layer in reversed(layers):
+        options = merge_options(options, _options_of(layer))
+    config = options.reasoning
+    if not isinstance(config, ReasoningConfig):
+        return False
+    return config.effort not in (None, "none") or config.budget_tokens not in (None, 0)
+
+
 def time_limits(model: ChatModel, *layers: OptionLayer | None) -> Timeouts:
     """The limits that hold for a call."""
     asked = _first("timeout", layers)
@@ -59,6 +70,13 @@ def time_left(limits: Timeouts, began: float) -> dict[str, Any]:
     if left <= 0:
         raise RequestTimeoutError("the call took longer than its timeout (total)")
     return {"timeout": attrs.evolve(limits, total=left)}
+
+
+def _options_of(layer: OptionLayer | None) -> OptionLayer | None:
+    """A layer without what is no option."""
+    if not isinstance(layer, Mapping):
+        return layer
+    return {name: value for name, value in layer.items() if name != "tools"}
 
 
 def _first(name: str, layers: tuple[OptionLayer | None, ...]) -> Any:

@@ -14,10 +14,10 @@ from beluga_llm._delegating import as_model
 from beluga_llm._errors import InvalidRequestError
 from beluga_llm._messages import AIMessage, HumanMessage, Message, ToolMessage
 from beluga_llm._model import ChatModel
-from beluga_llm._options import GenerateOptions, check_keywords, check_layer
-from beluga_llm._structured.asked import check_asked, time_left, time_limits
+from beluga_llm._options import GenerateOptions, OptionLayer, check_keywords, check_layer
+from beluga_llm._structured.asked import asks_to_think, check_asked, time_left, time_limits
 from beluga_llm._structured.question import Question
-from beluga_llm._structured.strategies import StrategyName, chosen
+from beluga_llm._structured.strategies import Strategy, StrategyName, chosen
 from beluga_llm._structured.stream import StructuredStream
 from beluga_llm._structured.target import Target
 from beluga_llm._types.shape import MisfitError
@@ -172,7 +172,7 @@ class StructuredModel(Generic[T]):
     @property
     def strategy(self) -> str:
         """How the model is asked: "native", "tool" or "prompt"."""
-        return chosen(self._strategy, self.model.capabilities).name
+        return self._chosen().name
 
     def __repr__(self) -> str:
         return f"<StructuredModel {self._target.shown} of {self.model.qualified_id}>"
@@ -206,13 +206,17 @@ class StructuredModel(Generic[T]):
         check_asked(self.model, keywords, options)
         return Question(
             self._target,
-            chosen(self._strategy, self.model.capabilities),
+            self._chosen(keywords, options),
             model=self.model,
             messages=ensure_messages(messages),
             options=options,
             keywords={name: value for name, value in keywords.items() if name != "tools"},
             op=f"structured.{verb}",
         )
+
+    def _chosen(self, *layers: OptionLayer | None) -> Strategy:
+        thinks = asks_to_think(self.model, *layers)
+        return chosen(self._strategy, self.model.capabilities, thinks=thinks)
 
     async def _answer(
         self, question: Question[T], conversation: tuple[Message, ...], again: dict[str, Any]

@@ -126,14 +126,22 @@ STRATEGIES: Mapping[str, Strategy] = {
 STRATEGY_NAMES: Sequence[str] = ("auto", *STRATEGIES)
 
 
-def chosen(name: str, capabilities: Capabilities) -> Strategy:
-    """The strategy of a name; for "auto" the best that a model is known to be capable of."""
+def chosen(name: str, capabilities: Capabilities, *, thinks: bool) -> Strategy:
+    """The strategy of a name; for "auto" the best that a model is known to be capable of.
+
+    Most models cannot be forced to call a tool while they think.
+
+    Args:
+        name: a strategy, or "auto".
+        capabilities: the model's.
+        thinks: whether it is asked to.
+    """
     if name != "auto":
         return STRATEGIES[name]
     if capabilities.json_schema:
         return STRATEGIES["native"]
     can_be_forced = capabilities.tools and "named" in (capabilities.tool_choice or ())
-    return STRATEGIES["tool" if can_be_forced else "prompt"]
+    return STRATEGIES["tool" if can_be_forced and not thinks else "prompt"]
 
 
 def _no_calls(capabilities: Capabilities) -> dict[str, Any]:
