@@ -353,7 +353,11 @@ def test_the_demo_command_shows_every_scene():
     assert 'weather({"city":"Lisbon","unit":"C"})\nclock({"zone":"UTC"})\n' in done.stdout
     assert "weather says: 18 C and sunny in Lisbon clock says: " in done.stdout
     assert 'weather {"city": "Lisbon"}\nweather {"city": "Lisbon", "unit": "C"}\n' in done.stdout
-    *growing, book = done.stdout.partition("a value of a type")[2].splitlines()[1:]
+    values, _, retry = done.stdout.partition("a value of a type")[2].partition("\n\n")
+    assert "rate_limit: " in retry
+    assert "again in 0.2 s" in retry
+    assert retry.endswith("You said: Are you there?\n")
+    *growing, book = values.splitlines()[1:]
     assert len(growing) > 3
     assert json.loads(growing[-1]).keys() == {"title", "pages", "genre"}
     assert book.startswith("Book(title='The Voyage of the Beagle', pages=")

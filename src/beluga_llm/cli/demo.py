@@ -20,6 +20,7 @@ import beluga_llm as llm
 from beluga_llm.cli._choice import DEMO
 from beluga_llm.cli._session import opened_model, usage_line
 from beluga_llm.cli._shared import debug_option
+from beluga_llm.testing import DemoChatModel, FakeServer
 
 
 class Stage:
@@ -122,7 +123,31 @@ async def show_value(model: llm.ChatModel, stage: Stage) -> None:
         stage.show(repr(await stream.result()))
 
 
-SCENES: tuple[Scene, ...] = (show_chunks, show_tool_loop, show_tool_stream, show_value)
+async def show_retry(model: llm.ChatModel, stage: Stage) -> None:
+    """A provider that is asked too often, and again when it says so."""
+    stage.title("a retry after 429", "model.with_middleware(with_retry())")
+
+    def on_retry(call: llm.CallContext, attempt: int, error: Exception, wait: float) -> None:
+        stage.show(f"attempt {attempt}: {error}; again in {wait:g} s", "dim")
+
+    async with FakeServer(DemoChatModel()) as server:
+        server.reply(status=429, headers={"retry-after": "0.2"})
+        url = server.base_url("chat")
+        patient = llm.create("openai-compatible/demo", base_url=url).with_middleware(
+            llm.with_hooks(llm.Hooks.from_callables(on_retry=on_retry)), llm.with_retry()
+        )
+        async with patient:
+            reply = await patient.generate("Are you there?")
+    stage.show(reply.text)
+
+
+SCENES: tuple[Scene, ...] = (
+    show_chunks,
+    show_tool_loop,
+    show_tool_stream,
+    show_value,
+    show_retry,
+)
 
 
 @click.command()
