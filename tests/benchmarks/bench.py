@@ -70,15 +70,9 @@ class Floor:
 class Ours:
     """The same through beluga-llm."""
 
-    def __init__(self, base_url: str, layers: int = 0) -> None:
-        async def passing(
-            request: llm.ChatRequest, call_next: llm.CallNext
-        ) -> AsyncGenerator[llm.StreamChunk, None]:
-            async for chunk in call_next(request):
-                yield chunk
-
+    def __init__(self, base_url: str, *layers: llm.Middleware) -> None:
         model = llm.create("openai-compatible/whole", base_url=base_url, api_key="key")
-        self.model = model.with_middleware(*[passing] * layers)
+        self.model = model.with_middleware(*layers)
         self.burst = f"burst-{CHUNKS}"
 
     async def generate(self) -> int:
@@ -97,6 +91,29 @@ class Ours:
         return count
 
 
+async def passing(
+    request: llm.ChatRequest, call_next: llm.CallNext
+) -> AsyncGenerator[llm.StreamChunk, None]:
+    """A layer that does nothing."""
+    async for chunk in call_next(request):
+        yield chunk
+
+
+def recommended() -> list[llm.Middleware]:
+    """The layers of docs/middleware.md, all at once, and none that holds a stream back."""
+    return [
+        llm.with_guard(input=lambda messages: None),
+        llm.with_hooks(llm.Hooks.from_callables(after_generate=lambda call, reply, error: None)),
+        llm.with_cache(only=lambda request: False),
+        llm.with_fallback("demo"),
+        llm.with_hedge(delay=60),
+        llm.with_retry(),
+        llm.with_circuit_breaker(),
+        llm.with_limits(max_concurrent=100),
+        llm.with_timeout(idle=60),
+    ]
+
+
 async def cost(task: Task, expected: int) -> float:
     """CPU microseconds for each unit of a task."""
     begun = time.process_time()
@@ -109,8 +126,14 @@ async def cost(task: Task, expected: int) -> float:
 
 async def measure(base_url: str, rounds: int) -> dict[str, dict[str, list[float]]]:
     """Microseconds by scenario and candidate, one figure for each round."""
-    floor, bare, stacked = Floor(base_url), Ours(base_url), Ours(base_url, layers=4)
-    candidates = {"floor": floor, "beluga-llm": bare, "beluga-llm, 4 layers": stacked}
+    floor, bare = Floor(base_url), Ours(base_url)
+    four, whole = Ours(base_url, *[passing] * 4), Ours(base_url, *recommended())
+    candidates = {
+        "floor": floor,
+        "beluga-llm": bare,
+        "beluga-llm, 4 layers": four,
+        "beluga-llm, recommended stack": whole,
+    }
     figures: dict[str, dict[str, list[float]]] = {"call": {}, "chunk": {}}
     for turn in range(rounds + 1):
         for name, candidate in candidates.items():
@@ -120,8 +143,8 @@ async def measure(base_url: str, rounds: int) -> dict[str, dict[str, list[float]
                 figures["call"].setdefault(name, []).append(calls)
                 figures["chunk"].setdefault(name, []).append(chunks)
     await floor.session.close()
-    await bare.model.aclose()
-    await stacked.model.aclose()
+    for ours in (bare, four, whole):
+        await ours.model.aclose()
     return figures
 
 
