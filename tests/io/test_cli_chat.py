@@ -30,6 +30,14 @@ def server() -> Iterator[FakeServer]:
     assert server.errors == []
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A job in the background ignores Ctrl-C, and so would the processes that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def to(server: FakeServer, *args: str) -> list[str]:
     """The arguments of a chat with the server's model."""
     return ["chat", "-m", MODEL, "--option", f"base_url={server.base_url()}", *args]
