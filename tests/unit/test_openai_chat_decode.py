@@ -150,32 +150,6 @@ def test_every_choice_needs_its_finish_reason() -> None:
     assert (other.text, other.finish_reason) == ("b", "length")
 
 
-@pytest.mark.row("STRE-31", "PAIN-02", "PROV-34")
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"content": "b"},
-        {"reasoning": "b"},
-        {"reasoning_details": [{"type": "reasoning.text", "text": "b"}]},
-        {"refusal": "b"},
-        {"tool_calls": [{"index": 0, "id": "1", "function": {"name": "f", "arguments": ""}}]},
-    ],
-)
-def test_an_answer_that_goes_on_after_its_finish_reason_needs_another(more: Any) -> None:
-    """A server that runs tools itself sends one answer after the other, in one choice."""
-    frames = [text("a"), STOP, chunk(more)]
-    assert isinstance(streamed(*frames, done=False), StreamInterruptedError)
-    assert streamed(*frames, STOP, done=False).text.startswith("a")
-
-
-@pytest.mark.row("STRE-31", "REAS-12")
-def test_a_signature_may_follow_the_finish_reason() -> None:
-    detail = {"type": "reasoning.encrypted", "data": "gAAA"}
-    message = streamed(text("a"), STOP, chunk({"reasoning_details": [detail]}), done=False)
-    assert message.finish_reason == "stop"
-    assert message.provider_metadata["reasoning_details"] == [detail]
-
-
 @pytest.mark.row("PROV-02")
 def test_servers_without_an_end_marker() -> None:
     message = streamed(text("a"), STOP, done=False, quirks=ChatQuirks(end_marker=False))

@@ -48,7 +48,7 @@ class Choice:
 
     Attributes:
         began: whether any content came.
-        finished: whether its finish reason came, and no more of the answer since.
+        finished: whether its finish reason came, and no more text, refusal or call since.
         in_lists: whether content comes as lists of items, whose kinds take turns.
         filtered: the latest results of a content filter, as bytes.
         calls: its tool calls.
@@ -103,7 +103,7 @@ class Choice:
             chunks.append(StreamChunk(tool_calls=calls, choice=self.index))
         new = chunks[before:]
         self.began = self.began or bool(new)
-        if any(map(_goes_on, new)):
+        if any(chunk.delta or chunk.refusal_delta or chunk.tool_calls for chunk in new):
             self.finished = False
         self._read_extras(body, self._body_keys, chunks)
 
@@ -228,8 +228,3 @@ class Choice:
                 fresh[key] = self._told[key] = value
         if fresh:
             chunks.append(StreamChunk(metadata=fresh, choice=self.index))
-
-
-def _goes_on(chunk: StreamChunk) -> bool:
-    """Whether a chunk says more; a signature may follow the end of what it signs."""
-    return bool(chunk.delta or chunk.reasoning_delta or chunk.refusal_delta or chunk.tool_calls)
