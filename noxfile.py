@@ -33,6 +33,9 @@ THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TEST_TOOLS = dependency_groups(CORE, "test")
 LINT_TOOLS = dependency_groups(CORE, "lint")
 WORKERS = "-n2"
+BY_NAME = {"mcp"}
+"""Plugins whose tests start real servers that need time: `nox -s plugins -- mcp`."""
+
 CUTS = "tests/corpus/test_truncation.py"
 """Reads recorded streams thousands of times each: too much to be traced for coverage."""
 
@@ -143,7 +146,7 @@ def core(session: nox.Session) -> None:
 def plugins(session: nox.Session) -> None:
     """Each plugin alone, on its wheel and that of the core; names after `--` choose some."""
     install_wheels(session, "beluga_llm", extras="[testing]")
-    for name in session.posargs or PLUGINS:
+    for name in session.posargs or [name for name in PLUGINS if name not in BY_NAME]:
         uninstall(session, *(f"beluga-llm-{other}" for other in PLUGINS))
         wheel = next(DIST.glob(f"beluga_llm_{name}-*.whl"))
         session.install(f"{wheel}[all]" if has_extra(name, "all") else str(wheel))
