@@ -20,7 +20,6 @@ import beluga_llm as llm
 from beluga_llm.cli._choice import DEMO
 from beluga_llm.cli._session import opened_model, usage_line
 from beluga_llm.cli._shared import debug_option
-from beluga_llm.testing import DemoChatModel, FakeServer
 
 
 class Stage:
@@ -125,6 +124,8 @@ async def show_value(model: llm.ChatModel, stage: Stage) -> None:
 
 async def show_retry(model: llm.ChatModel, stage: Stage) -> None:
     """A provider that is asked too often, and again when it says so."""
+    from beluga_llm.testing import DemoChatModel, FakeServer
+
     stage.title("a retry after 429", "model.with_middleware(with_retry())")
 
     def on_retry(call: llm.CallContext, attempt: int, error: Exception, wait: float) -> None:
