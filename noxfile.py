@@ -39,6 +39,9 @@ BY_NAME = {"mcp"}
 CUTS = "tests/corpus/test_truncation.py"
 """Reads recorded streams thousands of times each: too much to be traced for coverage."""
 
+CROWDS = "tests/io/test_rate_limits.py"
+"""Measures seconds of a hundred callers: it wants the machine for itself, and no tracing."""
+
 NO_PLUGINS = {"BELUGA_NO_PLUGINS": "1"}
 """Has tests that need a plugin skipped; elsewhere they fail without it."""
 
@@ -85,7 +88,18 @@ def tests(session: nox.Session) -> None:
         return
     session.run("coverage", "erase")
     try:
-        session.run("coverage", "run", "-m", "pytest", WORKERS, "tests", "--ignore", CUTS)
+        session.run(
+            "coverage",
+            "run",
+            "-m",
+            "pytest",
+            WORKERS,
+            "tests",
+            "--ignore",
+            CUTS,
+            "--ignore",
+            CROWDS,
+        )
     finally:
         session.run("coverage", "combine", "--quiet")
         # The bar is 100; a branch that depends on timing may be missed in one run of many.
@@ -98,6 +112,7 @@ def tests(session: nox.Session) -> None:
             "--fail-under=99.9",
         )
     session.run("pytest", WORKERS, CUTS)
+    session.run("pytest", "-n0", CROWDS)
 
 
 @nox.session
