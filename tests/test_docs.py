@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from beluga_llm import ChatModel
+
 pytest.importorskip("beluga_llm_openai", reason="the README shows this plugin")
 pytest.importorskip("beluga_llm_anthropic", reason="the README shows this plugin")
 
@@ -41,5 +43,9 @@ async def test_blocks_run(path: Path, monkeypatch: pytest.MonkeyPatch):
     for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
         monkeypatch.setenv(variable, "test-key")
     names: dict[str, Any] = {"__name__": "__main__"}
+    models: list[ChatModel] = []
     for block in python_blocks(path):
         await execute(block, path, names)
+        models += [value for value in names.values() if isinstance(value, ChatModel)]
+    for model in models:
+        await model.aclose()

@@ -16,7 +16,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from beluga_llm._types.strict import REFERENCE
+from beluga_llm._types.schemas import REFERENCE
 
 
 class Typed(NamedTuple):

@@ -13,8 +13,9 @@ from beluga_llm import ConfigError, structured
 from beluga_llm._structured.target import Target
 from beluga_llm._type_schema import SchemaWriter, UnsupportedTypeError
 from beluga_llm._types.build import shape_of
+from beluga_llm._types.from_strict import FromStrict
 from beluga_llm._types.shape import MisfitError
-from beluga_llm._types.strict import from_strict, strict_schema
+from beluga_llm._types.strict import strict_schema
 from beluga_llm.testing import MockChatModel
 from beluga_llm.testing._schema_check import is_valid
 
@@ -187,7 +188,7 @@ def test_strict_form() -> None:
     assert is_valid(sent, strict)
     cat = Cat(kind="cat", weights={"a": 1})
     home = Home(Dog(kind="dog", friend=cat), [Toy(name="a")])
-    assert shape_of(Home).read(from_strict(sent, schema, schema)) == home
+    assert shape_of(Home).read(FromStrict(schema)(sent)) == home
 
 
 @pytest.mark.row("STRU-01", "STRU-15")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from beluga_llm._types.strict import InexpressibleError, from_strict, strict_schema
+from beluga_llm._types.from_strict import FromStrict
+from beluga_llm._types.strict import InexpressibleError, strict_schema
 
 TEXT, WHOLE, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
 CLOSED = {"additionalProperties": False}
@@ -178,6 +179,10 @@ DOG = {**schema_of(kind={"const": "dog"}, b=TEXT), "required": ["kind"]}
         ({**schema_of(a=TEXT), "required": ["a"]}, {"a": None}, {"a": None}),
         (schema_of(a=MAPPING), {"a": [{"key": "x", "value": 1}]}, {"a": {"x": 1}}),
         (schema_of(a=MAPPING), {"a": [{"key": "x"}]}, {"a": {}}),
+        (schema_of(a=TEXT), [], []),
+        ({"type": "array", "items": schema_of(a=TEXT)}, "a", "a"),
+        (ROW, "a", "a"),
+        (MAPPING, "a", "a"),
         (MAPPING, [], {}),
         (MAPPING, {"x": 1}, {"x": 1}),
         ({"type": "object"}, [{"key": "x", "value": [1]}], {"x": [1]}),
@@ -201,4 +206,4 @@ DOG = {**schema_of(kind={"const": "dog"}, b=TEXT), "required": ["kind"]}
     ],
 )
 def test_answers_are_taken_back(schema: Any, sent: Any, value: Any) -> None:
-    assert from_strict(sent, schema, schema) == value
+    assert FromStrict(schema)(sent) == value

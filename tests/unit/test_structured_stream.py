@@ -122,6 +122,7 @@ async def test_what_is_said_before_a_call_is_not_shown() -> None:
 @dataclasses.dataclass
 class Tree:
     kids: list[Tree]
+    name: str = ""
 
 
 @pytest.mark.row("STRU-15")

@@ -12,8 +12,9 @@ from support.shapes import to_strict, values_of_types
 
 from beluga_llm._structured.target import Target
 from beluga_llm._types.build import shape_of
+from beluga_llm._types.from_strict import FromStrict
 from beluga_llm._types.shape import MisfitError, Problem
-from beluga_llm._types.strict import from_strict, strict_schema
+from beluga_llm._types.strict import strict_schema
 from beluga_llm.testing._sample import sample
 from beluga_llm.testing._schema_check import is_valid
 
@@ -41,7 +42,7 @@ def test_a_value_comes_back_from_strict_form(made: tuple[Any, Any]) -> None:
     strict = strict_schema(schema)
     sent = to_strict(data, schema, schema.get("$defs", {}))
     assert is_valid(sent, strict)
-    assert shape_of(kind).read(from_strict(sent, schema, schema)) == value
+    assert shape_of(kind).read(FromStrict(schema)(sent)) == value
 
 
 @pytest.mark.row("STRU-20")
@@ -53,7 +54,7 @@ def test_any_value_of_a_strict_schema_is_one_of_the_type(made: tuple[Any, Any]) 
     answer = sample(strict_schema(schema))
     problems: tuple[Problem, ...] = ()
     try:
-        shape_of(kind).read(from_strict(answer, schema, schema))
+        shape_of(kind).read(FromStrict(schema)(answer))
     except MisfitError as error:
         problems = error.problems
     assert all("of length" in problem.text for problem in problems)

@@ -12,6 +12,8 @@ from beluga_llm._structured.answers import json_values
 from beluga_llm._types.build import shape_of
 from beluga_llm._types.classes import inner
 from beluga_llm._types.containers import Items
+from beluga_llm._types.from_strict import FromStrict
+from beluga_llm._types.schemas import REFERENCE, references
 from beluga_llm._types.shape import (
     Definitions,
     MisfitError,
@@ -21,13 +23,7 @@ from beluga_llm._types.shape import (
     name_of,
     plain_name,
 )
-from beluga_llm._types.strict import (
-    REFERENCE,
-    InexpressibleError,
-    from_strict,
-    references,
-    strict_schema,
-)
+from beluga_llm._types.strict import InexpressibleError, strict_schema
 from beluga_llm._validate import TOOL_CHOICES, TOOL_NAMES, TOOL_NAMES_RULE
 
 T = TypeVar("T")
@@ -80,6 +76,7 @@ class Target(Generic[T]):
             self._schema = _schema_of(self._shape)
         except UnsupportedTypeError as error:
             raise ConfigError(f"{self.shown} cannot be asked of a model: {error}", op=OP) from error
+        self._back = FromStrict(self._schema)
         self.loose = _form(self._schema, strict=False)
         self.strictest = self.loose if strict is False else self._strict_form()
 
@@ -153,11 +150,11 @@ class Target(Generic[T]):
         Raises:
             MisfitError: it is nested too deeply.
         """
-        return self._plain(value, self._schema, form)
+        return self._taken_back(self._back, value, form)
 
-    def _plain(self, value: Any, schema: Any, form: Form) -> Any:
+    def _taken_back(self, back: Callable[[Any], Any], value: Any, form: Form) -> Any:
         try:
-            return from_strict(value, schema, self._schema) if form.strict else value
+            return back(value) if form.strict else value
         except RecursionError:
             raise MisfitError.at("$", "nested too deeply") from None
 
@@ -184,7 +181,7 @@ class Target(Generic[T]):
         """
         shape = inner(self._shape)
         assert isinstance(shape, Items)  # noqa: S101 -- asked before
-        data = self._plain(data, self._schema.get("items", {}), form)
+        data = self._taken_back(self._back.element, data, form)
         return shape.item.read(data, f"{'$.value' if form.wrapped else '$'}[{place}]")
 
 
