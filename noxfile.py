@@ -160,7 +160,7 @@ def core(session: nox.Session) -> None:
 @nox.session(requires=["build"])
 def plugins(session: nox.Session) -> None:
     """Each plugin alone, on its wheel and that of the core; names after `--` choose some."""
-    install_wheels(session, "beluga_llm", extras="[testing]")
+    install_wheels(session, "beluga_llm", extras="[cli,testing]")
     for name in session.posargs or [name for name in PLUGINS if name not in BY_NAME]:
         uninstall(session, *(f"beluga-llm-{other}" for other in PLUGINS))
         wheel = next(DIST.glob(f"beluga_llm_{name}-*.whl"))
