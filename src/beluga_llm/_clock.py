@@ -31,9 +31,6 @@ class SystemClock:
         """Waits so many seconds; other tasks run meanwhile."""
         await asyncio.sleep(seconds)
 
-    def __repr__(self) -> str:
-        return "SystemClock()"
-
 
 class WallClock(SystemClock):
     """The machine's date and time, for what outlives a process."""
@@ -41,9 +38,6 @@ class WallClock(SystemClock):
     def time(self) -> float:
         """Unix seconds; they go back when somebody sets the clock."""
         return time.time()
-
-    def __repr__(self) -> str:
-        return "WallClock()"
 
 
 SYSTEM_CLOCK = SystemClock()

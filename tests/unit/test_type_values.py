@@ -230,6 +230,29 @@ def test_values_are_read(kind: Any, data: Any, value: Any) -> None:
     assert type(found) is type(value)
 
 
+@pytest.mark.row("STRU-03", "STRU-06")
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Literal[1, "a"], Literal["a", 1]),
+        (int | str, str | int),
+        (list[int] | str, str | list[int]),
+    ],
+)
+def test_types_that_equal_each_other_keep_their_own_order(one: Any, other: Any) -> None:
+    """Whichever was looked at first: unions and Literals are equal in every order."""
+    assert one == other
+    first, second = str(_problem(one)), str(_problem(other))
+    assert first != second
+    assert (str(_problem(one)), str(_problem(other))) == (first, second)
+
+
+def _problem(kind: Any) -> MisfitError:
+    with pytest.raises(MisfitError) as caught:
+        shape_of(kind).read(1.5)
+    return caught.value
+
+
 @pytest.mark.row("STRU-06", "STRU-07", "TOOL-08")
 @pytest.mark.parametrize(
     ("kind", "data", "problem"),

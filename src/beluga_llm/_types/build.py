@@ -48,14 +48,13 @@ def shape_of(kind: Any) -> Shape:
     Raises:
         UnsupportedTypeError: it has no JSON Schema.
     """
-    try:
-        return _built(kind)
-    except TypeError:  # it has no hash
-        return _Builder().shape(kind)
+    return _of_class(kind) if isinstance(kind, type) else _Builder().shape(kind)
 
 
 @functools.lru_cache(maxsize=256)
-def _built(kind: Any) -> Shape:
+def _of_class(kind: type) -> Shape:
+    # Only classes are remembered: `int | str` equals `str | int`, and the order of a union or a
+    # Literal shows in its schema and decides how a value is read.
     return _Builder().shape(kind)
 
 
