@@ -342,6 +342,14 @@ def test_models_that_do_not_reason_hear_nothing_of_it() -> None:
     assert [note.name for note in sent.notes] == ["reasoning_effort"]
 
 
+@pytest.mark.row("REAS-09")
+def test_a_model_that_does_not_reason_needs_not_be_told_to_hide_it() -> None:
+    options = GenerateOptions(model="m", reasoning=ReasoningConfig(include=False))
+    request = NoReasoning().encode(ChatRequest((HumanMessage("hi"),), options))
+    assert "reasoning" not in request.json
+    assert request.notes == ()
+
+
 # --- options -----------------------------------------------------------------------------------
 
 
