@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 import pytest
+from support.leaving import best_of_three, by_aclose, by_break, by_cancel, by_exception
 
 import beluga_llm as llm
 from beluga_llm.testing import FakeServer
@@ -21,16 +22,6 @@ async def passing(
 ) -> AsyncGenerator[llm.StreamChunk, None]:
     async for chunk in call_next(request):
         yield chunk
-
-
-async def best_of_three(seconds: Callable[[], Awaitable[float]]) -> None:
-    """Holds a measured time to 100 ms: a busy machine may spoil two measurements, not three."""
-    measured = []
-    for _ in range(3):
-        measured.append(await seconds())
-        if measured[-1] < 0.1:
-            return
-    pytest.fail(f"seconds until the server saw it: {measured}")
 
 
 class Wrapper(llm.DelegatingChatModel):
@@ -54,56 +45,15 @@ def connections(model: llm.ChatModel) -> int:
     return model.unwrap()._transport.connections  # type: ignore[attr-defined]  # an HttpModel's
 
 
-async def _break(stream: llm.ChatStream) -> None:
-    async with stream:
-        async for chunk in stream:
-            if chunk.delta:
-                break
-
-
-async def _bare_break(stream: llm.ChatStream) -> None:
-    async for chunk in stream:
-        if chunk.delta:
-            await stream.aclose()
-            break
-
-
 async def _text_break(stream: llm.ChatStream) -> None:
     async with stream:
         async for _ in stream.text():
             break
 
 
-async def _exception(stream: llm.ChatStream) -> None:
-    async def consume() -> None:
-        async with stream:
-            async for chunk in stream:
-                if chunk.delta:
-                    raise KeyError
-
-    with pytest.raises(KeyError):
-        await consume()
-
-
-async def _cancel(stream: llm.ChatStream) -> None:
-    started = asyncio.Event()
-
-    async def consume() -> None:
-        async with stream:
-            async for chunk in stream:
-                if chunk.delta:
-                    started.set()
-
-    task = asyncio.create_task(consume())
-    await started.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
 @pytest.mark.row("PAIN-03", "STRE-04", "STRE-06", "STRE-07", "CHAT-09", "NONE-03")
 @pytest.mark.parametrize("layers", [0, 1, 5])
-@pytest.mark.parametrize("leave", [_break, _bare_break, _text_break, _exception, _cancel])
+@pytest.mark.parametrize("leave", [by_break, by_aclose, _text_break, by_exception, by_cancel])
 @pytest.mark.parametrize("wrapped", [False, True])
 async def test_the_server_sees_the_disconnect_within_100_ms(
     server: FakeServer,

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from support.leaving import best_of_three, by_aclose, by_break, by_cancel, by_exception
 
 import beluga_llm as llm
 from beluga_llm.plugin import HttpModel, OpenAIChatDialect, ProviderConfig
@@ -66,60 +67,9 @@ def connections(model: Any) -> int:
     return model.unwrap()._transport.connections
 
 
-async def _break(stream: llm.ChatStream) -> None:
-    async with stream:
-        async for chunk in stream:
-            if chunk.delta:
-                break
-
-
-async def _aclose(stream: llm.ChatStream) -> None:
-    async for chunk in stream:
-        if chunk.delta:
-            await stream.aclose()
-            break
-
-
-async def _exception(stream: llm.ChatStream) -> None:
-    async def consume() -> None:
-        async with stream:
-            async for chunk in stream:
-                if chunk.delta:
-                    raise KeyError
-
-    with pytest.raises(KeyError):
-        await consume()
-
-
-async def _cancel(stream: llm.ChatStream) -> None:
-    started = asyncio.Event()
-
-    async def consume() -> None:
-        async with stream:
-            async for chunk in stream:
-                if chunk.delta:
-                    started.set()
-
-    task = asyncio.create_task(consume())
-    await started.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def best_of_three(seconds: Callable[[], Awaitable[float]]) -> None:
-    """Holds a measured time to 100 ms: a busy machine may spoil two measurements, not three."""
-    measured = []
-    for _ in range(3):
-        measured.append(await seconds())
-        if measured[-1] < 0.1:
-            return
-    pytest.fail(f"seconds until the server saw it: {measured}")
-
-
 @pytest.mark.row("PAIN-03", "NONE-03", "NONE-08", "STRE-04", "RATE-08")
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("leave", [_break, _aclose, _exception, _cancel])
+@pytest.mark.parametrize("leave", [by_break, by_aclose, by_exception, by_cancel])
 async def test_the_server_sees_the_disconnect_within_100_ms(
     server: FakeServer, shape: str, leave: Callable[[llm.ChatStream], Awaitable[None]]
 ):

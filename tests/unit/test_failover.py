@@ -329,6 +329,39 @@ async def test_options_as_an_object_are_passed_on_without_their_model(kind: str)
     assert b.requests[0].options.top_k == 3
 
 
+ADDRESSED: dict[str, Any] = {
+    "extra_headers": {"X-Key": "secret"},
+    "extra_query": {"key": "secret"},
+    "extra_body": {"key": "secret"},
+}
+
+
+@pytest.mark.row("ROUT-20", "PAIN-15")
+@pytest.mark.parametrize("way", ["keywords", "options", "middleware"])
+async def test_what_is_addressed_to_one_provider_is_not_sent_to_another(kind: str, way: str):
+    """A key in a header of the call is for the first model's provider alone."""
+
+    async def adding(request: llm.ChatRequest, call_next: llm.CallNext) -> Any:
+        options = llm.replace(request.options, **ADDRESSED)
+        async for chunk in call_next(llm.replace(request, options=options)):
+            yield chunk
+
+    a, b = Flaky([BUSY], name="a"), Flaky(answer("b"), name="b")
+    model = several(kind, a, b)
+    if way == "middleware":
+        model = model.with_middleware(adding)
+    given: dict[str, Any] = {
+        "keywords": ADDRESSED, "options": {"options": llm.GenerateOptions(**ADDRESSED)},
+        "middleware": {},
+    }[way]  # fmt: skip
+    await model.generate("hi", top_k=3, **given)
+    (sent,), (other,) = a.requests, b.requests
+    for name, value in ADDRESSED.items():
+        assert getattr(sent.options, name) == value
+        assert getattr(other.options, name) == {}
+    assert other.options.top_k == 3
+
+
 async def test_what_middleware_changed_is_passed_on():
     async def cooler(request: llm.ChatRequest, call_next: llm.CallNext) -> Any:
         options = llm.replace(request.options, temperature=0.0, model="elsewhere")

@@ -32,7 +32,7 @@ from beluga_llm._events import tell
 from beluga_llm._fold import fold
 from beluga_llm._messages import AIMessage
 from beluga_llm._model import ChatModel
-from beluga_llm._options import GenerateOptions, OptionLayer
+from beluga_llm._options import NO_OPTIONS, GenerateOptions, OptionLayer
 from beluga_llm._request import ChatRequest
 from beluga_llm._routing.attempts import MidStream, Plan, check_mid_stream, is_transient
 from beluga_llm._waiting import time_left
@@ -66,25 +66,30 @@ class Candidate(msgspec.Struct, frozen=True):
     open: Callable[[ChatRequest], Chunks]
 
 
-def candidate(model: ChatModel, *, keeps_model: bool = False) -> Candidate:
-    """A model with an id and options of its own; the call's `model=` is not for it."""
-    hand_on = model.handle if keeps_model else lambda asked: model.handle(without_model(asked))
+_ADDRESSED = ("model", "extra_headers", "extra_query", "extra_body")
+"""Options that are meant for one provider; in its headers there may be a key."""
+
+
+def candidate(model: ChatModel, *, is_first: bool = False) -> Candidate:
+    """A model with an id and options of its own; what is addressed to the first is not for it."""
+    hand_on = model.handle if is_first else lambda asked: model.handle(readdressed(asked))
     return Candidate(model.provider, model.model_id, id(model), hand_on)
 
 
-def without_model(request: ChatRequest) -> ChatRequest:
-    """The request without the model id that was asked of another model."""
-    asked = tuple(layer for layer in map(_without_model, request.asked) if layer)
-    options = replace(request.options, model=request.merged.model)
-    if options == request.merged:
-        options = request.merged
+def readdressed(request: ChatRequest) -> ChatRequest:
+    """The request without the options that were addressed to another model's provider."""
+    asked = tuple(layer for layer in map(_for_anybody, request.asked) if layer)
+    merged = request.merged
+    options = replace(request.options, **{name: getattr(merged, name) for name in _ADDRESSED})
+    if options == merged:
+        options = merged
     return replace(request, asked=asked, options=options)
 
 
-def _without_model(layer: OptionLayer) -> OptionLayer:
+def _for_anybody(layer: OptionLayer) -> OptionLayer:
     if isinstance(layer, GenerateOptions):
-        return replace(layer, model=None)
-    return {name: value for name, value in layer.items() if name != "model"}
+        return replace(layer, **{name: getattr(NO_OPTIONS, name) for name in _ADDRESSED})
+    return {name: value for name, value in layer.items() if name not in _ADDRESSED}
 
 
 class Failover:

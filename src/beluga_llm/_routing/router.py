@@ -80,7 +80,8 @@ class FailoverRouter(CompositeChatModel):
         FailoverRouter("openai/gpt-5.4-mini", "anthropic/claude-haiku-5-5", cooldown=30)
 
     Args:
-        *models: models, or names that `create` takes; a call's `model=` is for the first.
+        *models: models, or names that `create` takes; a call's `model=` and `extra_...` options are
+            for the first.
         when: which errors turn to the next model, instead of those that may pass, a missing model
             and a spent quota.
         when_response: which complete answers do; not asked for streams.
@@ -115,7 +116,7 @@ class FailoverRouter(CompositeChatModel):
         for model in self.models:
             check_prefill(mid_stream, model)
         first, *others = self.models
-        self._candidates = (candidate(first, keeps_model=True), *map(candidate, others))
+        self._candidates = (candidate(first, is_first=True), *map(candidate, others))
 
     def _stream(self, request: ChatRequest) -> Chunks:
         rules = self._rules

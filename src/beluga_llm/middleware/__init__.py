@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from beluga_llm._breaker import BreakerStats as BreakerStats
     from beluga_llm._rate.governor import Governor as Governor
     from beluga_llm._rate.settings import ProviderLimits as ProviderLimits
+    from beluga_llm.middleware._hook_methods import Hooks as Hooks
+    from beluga_llm.middleware._hook_methods import Suppress as Suppress
+    from beluga_llm.middleware._hook_methods import compose_hooks as compose_hooks
     from beluga_llm.middleware.breaker import CircuitBreaker as CircuitBreaker
     from beluga_llm.middleware.breaker import with_circuit_breaker as with_circuit_breaker
     from beluga_llm.middleware.cache import invalidate as invalidate
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
     from beluga_llm.middleware.guard import with_guard as with_guard
     from beluga_llm.middleware.hedge import with_hedge as with_hedge
-    from beluga_llm.middleware.hooks import Hooks as Hooks
-    from beluga_llm.middleware.hooks import Suppress as Suppress
-    from beluga_llm.middleware.hooks import compose_hooks as compose_hooks
     from beluga_llm.middleware.hooks import with_hooks as with_hooks
     from beluga_llm.middleware.limits import with_limits as with_limits
     from beluga_llm.middleware.retry import RetryPolicy as RetryPolicy
@@ -42,7 +42,8 @@ _WHERE = {
     "_rate.governor": ("Governor",),
     "_breaker": ("BreakerPolicy", "BreakerState", "BreakerStats"),
     "middleware.guard": ("with_guard",),
-    "middleware.hooks": ("Hooks", "Suppress", "compose_hooks", "with_hooks"),
+    "middleware._hook_methods": ("Hooks", "Suppress", "compose_hooks"),
+    "middleware.hooks": ("with_hooks",),
     "middleware.fallback": ("with_fallback",),
     "middleware.hedge": ("with_hedge",),
     "middleware.retry": ("RetryPolicy", "with_retry"),

@@ -72,7 +72,8 @@ def with_fallback(
 
     Args:
         *models: with options and tools of their own; those of the call go to them too, but for
-            its model id.
+            what is addressed to one provider: `model`, `extra_headers`, `extra_query`,
+            `extra_body`.
         when: which errors turn to the next model, instead of those that may pass, a missing model
             and a spent quota.
         when_response: which complete answers do, such as filtered ones; not asked for streams.
