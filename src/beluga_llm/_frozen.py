@@ -50,11 +50,13 @@ class FrozenList(list[Any]):
 
 
 EMPTY = FrozenDict()
+_READ_ONLY = frozenset((FrozenDict, FrozenList, str, int, float, bool, type(None)))
+"""The usual kinds of values that need no copy."""
 
 
 def freeze(value: Any) -> Any:
     """A read-only deep copy of mappings, lists and tuples; every other value as it is."""
-    if type(value) in (FrozenDict, FrozenList):
+    if type(value) in _READ_ONLY:
         return value
     if isinstance(value, Mapping):
         return FrozenDict({key: freeze(item) for key, item in value.items()})

@@ -19,6 +19,7 @@ from beluga_llm._usage import NO_USAGE, FinishReason, Usage
 
 V = TypeVar("V")
 _PARTS = (*PART_TYPES.values(), UnknownPart)
+_PART_SET = frozenset(_PARTS)
 Content: TypeAlias = str | ContentPart | Iterable[str | ContentPart]
 
 
@@ -42,6 +43,8 @@ def _to_part(item: Any) -> ContentPart:
 def _to_parts(content: Content) -> tuple[ContentPart, ...]:
     if isinstance(content, str):
         return (TextPart(content),)
+    if type(content) is tuple and _PART_SET.issuperset(map(type, content)):
+        return content  # as the fold hands them over, once for each call
     if isinstance(content, _PARTS):
         return (cast("ContentPart", content),)
     if not isinstance(content, Iterable) or isinstance(content, bytes | Mapping):
@@ -120,7 +123,7 @@ def _usage(value: Usage | None) -> Usage:
 
 
 def _finish(value: str | None) -> FinishReason | None:
-    return None if value is None else FinishReason(value)
+    return value if value is None or type(value) is FinishReason else FinishReason(value)
 
 
 def _refusal(value: str | None) -> str | None:

@@ -59,8 +59,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     def merged(self, later: Usage) -> Usage:
         """This usage with the fields that a later report of the same answer has."""
-        if later is self:
-            return self
+        if self == NO_USAGE or later is self:
+            return later
         pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(later), strict=True)
         fields = [old if new is None else new for old, new in pairs]
         if later.total_tokens is None and self._total_is_derived:

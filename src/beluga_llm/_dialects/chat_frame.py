@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from beluga_llm._json import typed
+from beluga_llm._json import strict
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -56,5 +56,5 @@ class Frame(_Strict):
     p: str | None = None
 
 
-read_strictly = typed(Frame)
-"""The frame that a JSON text is; JsonError where it holds anything else."""
+read_strictly = strict(Frame)
+"""The frame that a JSON text is; one of REFUSED where it holds anything else."""

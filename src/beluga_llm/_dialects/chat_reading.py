@@ -106,6 +106,8 @@ def says_error(data: JsonObject) -> bool:
 
 def _number(*values: Any) -> int | None:
     for value in values:
+        if value is None:
+            continue
         if isinstance(value, int) and not isinstance(value, bool):
             return value
         if isinstance(value, float) and math.isfinite(value):
@@ -165,9 +167,8 @@ def usage_at(data: JsonObject, path: str) -> JsonObject:
 
 def usage_extras(data: JsonObject) -> JsonObject:
     """Token counts that hold more than we have fields for, such as a cost; else nothing."""
-    if any(key not in _USAGE_FIELDS and says_something(value) for key, value in data.items()):
-        return {"usage": data}
-    return {}
+    more = data.keys() - _USAGE_FIELDS
+    return {"usage": data} if any(says_something(data[key]) for key in more) else {}
 
 
 # --- content --------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """Chat-completions answers into chunks, streamed or whole.
 
 There are two ways through. Most frames of a stream say one thing, more text, and the same few
-fields around it: a strict typed decoder reads these, and refuses every frame that holds anything
-else. What it refuses is read as plain JSON, where each value may be missing, null, or of another
-type than documented. A stream whose frames are always refused is no longer tried the fast way.
+fields around it, and most whole answers are one text: strict typed decoders read these, and refuse
+everything that holds anything else. What they refuse is read as plain JSON, where each value may be
+missing, null, or of another type than documented. A stream whose frames are always refused is no
+longer tried the fast way.
 
 `delta` and `message` are read by the same code. Where a choice has both, `delta` counts, as some
 servers repeat the answer so far in `message`; a `message` after deltas is a repetition too.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from beluga_llm._chunks import StreamChunk, ToolCallDelta
+from beluga_llm._dialects.chat_answer import read_answer
 from beluga_llm._dialects.chat_choice import Choice, content_keys
 from beluga_llm._dialects.chat_frame import FrameCall, FrameChoice, read_strictly
 from beluga_llm._dialects.chat_reading import (
@@ -32,7 +34,7 @@ from beluga_llm._dialects.quirks import ChatQuirks
 from beluga_llm._errors import EmptyResponseError
 from beluga_llm._http.dialect import PING, Decoder, InBandError
 from beluga_llm._http.encoding import provider_options
-from beluga_llm._json import JsonError, dumps, loads
+from beluga_llm._json import REFUSED, JsonError, dumps, loads
 from beluga_llm._request import ChatRequest
 from beluga_llm._usage import NO_USAGE
 
@@ -66,7 +68,7 @@ class ChatDecoder(Decoder):
         self._provider = provider
         self._new_id = new_id
         self._choices: dict[int, Choice] = {}
-        self._done = False
+        self._done = self._was_whole = False
         self._model = ""
         self._id = ""
         self._told: JsonObject = {}
@@ -81,7 +83,7 @@ class ChatDecoder(Decoder):
         if self._fast and not event:
             try:
                 frame = read_strictly(data)
-            except JsonError:
+            except REFUSED:
                 self._misses += 1
                 self._fast = self._misses < _MISSES
             else:
@@ -91,17 +93,29 @@ class ChatDecoder(Decoder):
                 ):
                     self._misses = 0
                     return chunks
+        elif (
+            not (self._request.streaming or event or self._done)
+            and (answer := read_answer(data, self._quirks)) is not None
+        ):
+            self._model = answer[-1].model_id or ""
+            self._was_whole = self._done = self.complete = self.ended = True
+            return answer
         return self._feed(event, data.strip())
 
     def _quick(self, choice: FrameChoice) -> Sequence[StreamChunk] | None:
         state = self._choices.get(choice.index)
         if state is None or state.finished:
             return None
-        if (filtered := bytes(choice.content_filter_results)) != state.filtered:
+        if (choice.content_filter_results or state.filtered) and (
+            filtered := bytes(choice.content_filter_results)
+        ) != state.filtered:
             state.filtered = filtered
             return None
         delta = choice.delta
         text = delta.content or ""
+        if text and not (delta.reasoning_content or delta.reasoning or delta.tool_calls):
+            state.began = True
+            return (StreamChunk(text, choice=choice.index),)
         thought = ""
         for name in self._reasoning_names:
             if thought := getattr(delta, name) or "":
@@ -239,7 +253,7 @@ class ChatDecoder(Decoder):
     def finish(self) -> Sequence[StreamChunk]:
         """Late ids, and the model that was asked where the server names none."""
         chunks: list[StreamChunk] = []
-        if self.complete and not self._choices:
+        if self.complete and not (self._choices or self._was_whole):
             raise EmptyResponseError("the answer holds no choices", provider=self._provider)
         for state in self._choices.values():
             chunks.extend(state.rest())
