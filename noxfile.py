@@ -203,6 +203,13 @@ def real(session: nox.Session) -> None:
 
 
 @nox.session
+def sdks(session: nox.Session) -> None:
+    """The vendors' own SDKs against the fake server: what it says is what they accept."""
+    session.install("-e", ".[testing]", "openai", "anthropic", *TEST_TOOLS)
+    session.run("pytest", WORKERS, *(session.posargs or ["tests/sdks"]))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """What a call and a chunk cost, as ratios to a hand-written client."""
     session.install(".", "orjson")

@@ -56,6 +56,44 @@ def test_a_plugin_is_a_distribution_with_its_own_tests(plugin: Path):
     assert toml(plugin / "pyproject.toml")["project"]["name"] == f"beluga-llm-{plugin.name}"
 
 
+CONTRACT = {"ChatModelConformance", "DialectConformance"}
+
+
+@pytest.mark.row("PROV-23")
+@pytest.mark.parametrize(
+    "plugin",
+    [path for path in PLUGINS if path.name not in NO_PROVIDERS],
+    ids=lambda path: path.name,
+)
+def test_a_plugin_holds_its_contract_in_about_ten_lines(plugin: Path):
+    """Each entry has a class of the kit, which is filled in, not changed."""
+    path = plugin / "tests" / "test_contract.py"
+    tree = ast.parse(path.read_text("utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert classes
+    for one in classes:
+        assert {ast.unparse(base) for base in one.bases} <= CONTRACT
+        assert (one.end_lineno or 0) - one.lineno < 10
+        assert not [node for node in one.body if isinstance(node, ast.FunctionDef)]
+    imported = {
+        node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
+    }
+    ours = {name for name in imported if name.partition(".")[0] == "beluga_llm"}
+    assert ours == {"beluga_llm.testing"}
+    if plugin.name != "compatible":  # its classes are made of its table
+        tested = {
+            node.value.value
+            for one in classes
+            for node in one.body
+            if isinstance(node, ast.Assign)
+            and ast.unparse(node.targets[0]) == "entry"
+            and isinstance(node.value, ast.Constant)
+        }
+        entries = toml(plugin / "pyproject.toml")["project"]["entry-points"]
+        targets = entries["beluga_llm.providers"]
+        assert {targets[name] for name in tested} == set(targets.values())
+
+
 @pytest.mark.row("PACK-01")
 def test_the_core_is_typed():
     assert (PACKAGE / "py.typed").exists()
@@ -68,7 +106,7 @@ def test_the_core_is_typed():
 def test_the_core_has_these_dependencies_and_no_others():
     names = [re.split(r"[<>=!~\[; ]", line)[0] for line in CORE["project"]["dependencies"]]
     assert names == ["aiohttp", "anyio", "attrs", "jiter", "msgspec", "opentelemetry-api"]
-    assert sorted(CORE["project"]["optional-dependencies"]) == ["cli", "testing"]
+    assert sorted(CORE["project"]["optional-dependencies"]) == ["cli", "prices", "testing"]
 
 
 @pytest.mark.row("PACK-02")

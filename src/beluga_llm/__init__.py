@@ -21,6 +21,9 @@ from beluga_llm._lazy import lazy_face
 from beluga_llm._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from beluga_llm._batch.calls import BatchResult as BatchResult
+    from beluga_llm._batch.jsonl import batch_jsonl as batch_jsonl
+    from beluga_llm._batch.progress import BatchProgress as BatchProgress
     from beluga_llm._breaker import BreakerPolicy as BreakerPolicy
     from beluga_llm._breaker import BreakerState as BreakerState
     from beluga_llm._breaker import BreakerStats as BreakerStats
@@ -39,6 +42,10 @@ if TYPE_CHECKING:
     from beluga_llm._clock import Clock as Clock
     from beluga_llm._config import ProviderConfig as ProviderConfig
     from beluga_llm._config import Secret as Secret
+    from beluga_llm._conversation.conversation import Conversation as Conversation
+    from beluga_llm._conversation.stores import MemoryStore as MemoryStore
+    from beluga_llm._conversation.stores import SessionStore as SessionStore
+    from beluga_llm._conversation.stores import SQLiteStore as SQLiteStore
     from beluga_llm._delegating import DelegatingChatModel as DelegatingChatModel
     from beluga_llm._delegating import apply_middleware as apply_middleware
     from beluga_llm._environment import load_config as load_config
@@ -83,6 +90,10 @@ if TYPE_CHECKING:
     from beluga_llm._errors import is_retryable as is_retryable
     from beluga_llm._fold import collect as collect
     from beluga_llm._fold import fold as fold
+    from beluga_llm._health import Health as Health
+    from beluga_llm._health import HealthState as HealthState
+    from beluga_llm._health import check_all as check_all
+    from beluga_llm._log_records import ContextFilter as ContextFilter
     from beluga_llm._messages import AIMessage as AIMessage
     from beluga_llm._messages import HumanMessage as HumanMessage
     from beluga_llm._messages import Message as Message
@@ -91,8 +102,6 @@ if TYPE_CHECKING:
     from beluga_llm._messages import ToolMessage as ToolMessage
     from beluga_llm._messages import replace as replace
     from beluga_llm._model import ChatModel as ChatModel
-    from beluga_llm._model import Generates as Generates
-    from beluga_llm._model import Streams as Streams
     from beluga_llm._option_types import ReasoningConfig as ReasoningConfig
     from beluga_llm._option_types import ReasoningEffort as ReasoningEffort
     from beluga_llm._option_types import ResponseFormat as ResponseFormat
@@ -108,6 +117,12 @@ if TYPE_CHECKING:
     from beluga_llm._parts import ThinkingPart as ThinkingPart
     from beluga_llm._parts import UnknownPart as UnknownPart
     from beluga_llm._parts import VideoPart as VideoPart
+    from beluga_llm._pricing.budget import Budget as Budget
+    from beluga_llm._pricing.cost import cost_of as cost_of
+    from beluga_llm._pricing.table import Price as Price
+    from beluga_llm._pricing.table import PriceTable as PriceTable
+    from beluga_llm._protocols import Generates as Generates
+    from beluga_llm._protocols import Streams as Streams
     from beluga_llm._rate.governor import Governor as Governor
     from beluga_llm._rate.settings import ProviderLimits as ProviderLimits
     from beluga_llm._registry import PLUGIN_API as PLUGIN_API
@@ -127,7 +142,10 @@ if TYPE_CHECKING:
     from beluga_llm._replay import replay as replay
     from beluga_llm._request import ChatRequest as ChatRequest
     from beluga_llm._request import RequestInfo as RequestInfo
+    from beluga_llm._request_context import request_context as request_context
     from beluga_llm._resilient import resilient as resilient
+    from beluga_llm._routing.cost_aware import CostAware as CostAware
+    from beluga_llm._routing.cost_aware import HeuristicClassifier as HeuristicClassifier
     from beluga_llm._routing.failover import Attempt as Attempt
     from beluga_llm._routing.router import FailoverRouter as FailoverRouter
     from beluga_llm._routing.router import Router as Router
@@ -166,6 +184,7 @@ if TYPE_CHECKING:
     from beluga_llm.middleware._hook_methods import compose_hooks as compose_hooks
     from beluga_llm.middleware.breaker import CircuitBreaker as CircuitBreaker
     from beluga_llm.middleware.breaker import with_circuit_breaker as with_circuit_breaker
+    from beluga_llm.middleware.budget import with_budget as with_budget
     from beluga_llm.middleware.cache import invalidate as invalidate
     from beluga_llm.middleware.cache import with_cache as with_cache
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
@@ -173,12 +192,27 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.hedge import with_hedge as with_hedge
     from beluga_llm.middleware.hooks import with_hooks as with_hooks
     from beluga_llm.middleware.limits import with_limits as with_limits
+    from beluga_llm.middleware.logging import with_logging as with_logging
+    from beluga_llm.middleware.metrics import with_metrics as with_metrics
     from beluga_llm.middleware.retry import RetryPolicy as RetryPolicy
     from beluga_llm.middleware.retry import with_retry as with_retry
     from beluga_llm.middleware.timeout import with_timeout as with_timeout
+    from beluga_llm.middleware.tracing import with_tracing as with_tracing
 
 _WHERE = {
+    "_conversation.conversation": ("Conversation",),
+    "_conversation.stores": ("MemoryStore", "SQLiteStore", "SessionStore"),
+    "_pricing.budget": ("Budget",),
+    "_pricing.cost": ("cost_of",),
+    "_pricing.table": ("Price", "PriceTable"),
+    "_request_context": ("request_context",),
+    "_routing.cost_aware": ("CostAware", "HeuristicClassifier"),
+    "middleware.budget": ("with_budget",),
     "middleware.timeout": ("with_timeout",),
+    "middleware.logging": ("with_logging",),
+    "middleware.metrics": ("with_metrics",),
+    "middleware.tracing": ("with_tracing",),
+    "_log_records": ("ContextFilter",),
     "middleware.limits": ("with_limits",),
     "middleware.breaker": ("CircuitBreaker", "with_circuit_breaker"),
     "_rate.settings": ("ProviderLimits",),
@@ -247,6 +281,10 @@ _WHERE = {
         "collect",
         "fold",
     ),
+    "_batch.calls": ("BatchResult",),
+    "_batch.jsonl": ("batch_jsonl",),
+    "_batch.progress": ("BatchProgress",),
+    "_health": ("Health", "HealthState", "check_all"),
     "_messages": (
         "AIMessage",
         "HumanMessage",
@@ -256,11 +294,8 @@ _WHERE = {
         "ToolMessage",
         "replace",
     ),
-    "_model": (
-        "ChatModel",
-        "Generates",
-        "Streams",
-    ),
+    "_model": ("ChatModel",),
+    "_protocols": ("Generates", "Streams"),
     "_option_types": (
         "ReasoningConfig",
         "ReasoningEffort",

@@ -96,6 +96,8 @@ class Call:
         scope_deadline: that of a cancel scope around the call, where the running task is another
             one than the scope's.
         withheld: what came of the running attempt and was not passed on yet.
+        watchers: the kinds of looks that are around it; see `Watch`.
+        span: OpenTelemetry's span of it, where one is made.
     """
 
     def __init__(self, op: str, provider: str, model_id: str) -> None:
@@ -116,6 +118,8 @@ class Call:
         self.suppressed_error: Exception | None = None
         self.scope_deadline = math.inf
         self.withheld: list[StreamChunk] = []
+        self.watchers: frozenset[str] = frozenset()
+        self.span: Any = None
         self.begun = 0.0
         self.time_to_first_chunk: float | None = None
         self.chunks = 0

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from beluga_llm._call import Chunks, Middleware, foreign
 from beluga_llm._capabilities import Capabilities
+from beluga_llm._messages import replace
 from beluga_llm._model import ChatModel
 from beluga_llm._request import ChatRequest
 from beluga_llm._validate import MessageInput, ToolInput, join_tools
 
 if TYPE_CHECKING:
+    from beluga_llm._health import Health
     from beluga_llm._tokens import TokenCount
 
 
@@ -62,6 +64,10 @@ class DelegatingChatModel(ChatModel):
     ) -> TokenCount:
         """The inner model's count."""
         return await self.inner.count_tokens(messages, join_tools(self._tools, tools, win=True))
+
+    async def _health(self, *, probe: bool) -> Health:
+        health = await self.inner.check_health(probe=probe)
+        return replace(health, tools_count=health.tools_count + len(self._tools))
 
     def _inside(self) -> tuple[ChatModel, ...]:
         return (self.inner,)

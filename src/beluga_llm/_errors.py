@@ -392,9 +392,32 @@ class StructuredOutputError(BelugaError):
 
 
 class BudgetExhaustedError(BelugaError):
-    """The budget has no room for this call."""
+    """The budget has no room for this call.
+
+    Attributes:
+        limit: US dollars of the day.
+        spent: US dollars that were spent of it.
+        reserved: US dollars held for calls under way.
+        needed: US dollars that this call may cost.
+    """
 
     code = "budget_exhausted"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        limit: Any = None,
+        spent: Any = None,
+        reserved: Any = None,
+        needed: Any = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.limit = limit
+        self.spent = spent
+        self.reserved = reserved
+        self.needed = needed
 
 
 class GuardBlockedError(BelugaError):
@@ -404,9 +427,26 @@ class GuardBlockedError(BelugaError):
 
 
 class StoreError(BelugaError):
-    """A store could not be read or written."""
+    """A store could not be read or written.
+
+    Attributes:
+        conflict: whether somebody else changed a conversation meanwhile.
+        unsaved: messages of a conversation that are in no store.
+    """
 
     code = "store_error"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        conflict: bool = False,
+        unsaved: tuple[Message, ...] = (),
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.conflict = conflict
+        self.unsaved = unsaved
 
 
 class ToolFailedError(BelugaError):

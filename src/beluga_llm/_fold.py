@@ -189,14 +189,32 @@ class Fold:
     @property
     def finish_reason(self) -> FinishReason | None:
         """Why the answer ended, if it has."""
-        answer = self._answers[0]
+        return self._finish(0)
+
+    def _finish(self, choice: int) -> FinishReason | None:
+        answer = self._answers[choice]
         called = answer.finish is FinishReason.STOP and len(answer.calls)
         return FinishReason.TOOL_CALLS if called else answer.finish
+
+    @property
+    def finish_reasons(self) -> list[FinishReason]:
+        """Why each choice that has ended did so."""
+        return [why for choice in sorted(self._answers) if (why := self._finish(choice))]
+
+    @property
+    def tool_names(self) -> list[str]:
+        """The tools that are called."""
+        return [call.name for call in self._answers[0].calls.calls()]
 
     @property
     def model_id(self) -> str | None:
         """The model that answers, as the provider names it."""
         return self._answers[0].model_id
+
+    @property
+    def response_id(self) -> str | None:
+        """The provider's id of the answer."""
+        return self._answers[0].response_id
 
 
 def fold(chunks: Iterable[StreamChunk]) -> AIMessage:

@@ -19,7 +19,9 @@ from beluga_llm._errors import (
     BelugaError,
     ConnectionFailedError,
     DroppedContentWarning,
+    InvalidRequestError,
     MalformedResponseError,
+    ModelNotFoundError,
     UnsupportedContentError,
     UnsupportedOptionError,
     UnsupportedOptionWarning,
@@ -37,6 +39,7 @@ from beluga_llm._option_types import Timeouts
 from beluga_llm._options import GenerateOptions
 from beluga_llm._redaction import Secrets, redact, redact_bytes
 from beluga_llm._request import ChatRequest, RunningCall
+from beluga_llm._telemetry import within
 from beluga_llm._validate import (
     MessageInput,
     ToolInput,
@@ -44,6 +47,7 @@ from beluga_llm._validate import (
     ensure_messages,
     join_tools,
 )
+from beluga_llm._watching import span_of
 
 if TYPE_CHECKING:
     from beluga_llm._tokens import TokenCount
@@ -164,6 +168,19 @@ class HttpModel(ChatModel):
             raise
         return TokenCount(count, exact=True)
 
+    async def _probe(self) -> None:
+        options = msgspec.structs.replace(
+            self._options, model=self._options.model or self.model_id, timeout=None
+        )
+        request = ChatRequest((), options, streaming=False)
+        encoded = self.dialect.probe_request(request)
+        if encoded is None:
+            return await super()._probe()
+        try:
+            await self._exchange(encoded, request)
+        except (InvalidRequestError, MalformedResponseError, ModelNotFoundError):
+            await super()._probe()  # the server has no such list: not all that copy an API do
+
     async def _exchange(self, encoded: HttpRequest, request: ChatRequest) -> Any:
         """The JSON that answers a small request beside the chat."""
         limits = self._limits(request, asyncio.get_running_loop().time())
@@ -244,9 +261,10 @@ class HttpModel(ChatModel):
         self, wire: WireRequest, limits: ReadLimits, call: RunningCall | None = None
     ) -> Response:
         try:
-            response = await self._transport.request(
-                wire, until=limits.until(asyncio.get_running_loop().time())
-            )
+            with within(span_of(call)):
+                response = await self._transport.request(
+                    wire, until=limits.until(asyncio.get_running_loop().time())
+                )
         except BelugaError:
             raise
         except TimeoutError:

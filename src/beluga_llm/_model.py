@@ -1,7 +1,8 @@
 """The one interface: what applications call and providers implement.
 
-Its methods are short doors. What a call does while it runs is in `_call.py`, what is checked before
-it in `_validate.py`.
+Its methods are short doors, those for many calls in `_batch/doors.py`. The way of a request into a
+model is in `_accept.py`, what a call does while it runs in `_call.py`, what is checked before it in
+`_validate.py`.
 """
 
 from __future__ import annotations
@@ -9,44 +10,36 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-import inspect
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-import msgspec
-
-from beluga_llm._call import Call, Chunks, Layer, Middleware, compose, drive, foreign, limited
+from beluga_llm._accept import accept, attempt, begin
+from beluga_llm._batch.doors import Batches
+from beluga_llm._call import Call, Chunks, Layer, Middleware, drive
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._chat_stream import ChatStream
 from beluga_llm._closing import close_each
 from beluga_llm._config import ProviderConfig
+from beluga_llm._layers import check_middleware, closer_of
+from beluga_llm._log_records import keep_quiet
 from beluga_llm._messages import AIMessage
 from beluga_llm._option_types import Timeouts
 from beluga_llm._options import (
     NO_OPTIONS,
     GenerateOptions,
     OptionLayer,
-    changed_options,
     check_keywords,
     check_layer,
     merge_options,
 )
-from beluga_llm._request import (
-    Bounds,
-    ChatRequest,
-    InnerModel,
-    ModelInfo,
-    RequestInfo,
-    earliest,
-)
+from beluga_llm._request import ChatRequest
 from beluga_llm._tool_types import ToolDefinition
 from beluga_llm._validate import (
     MessageInput,
     ToolInput,
     check_options,
-    check_pairing,
     check_tool_names,
     ensure_messages,
     join_tools,
@@ -55,41 +48,14 @@ from beluga_llm._validate import (
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from beluga_llm._health import Health
     from beluga_llm._keywords import CallKeywords, OptionKeywords
     from beluga_llm._tokens import TokenCount
 
 _TOOLS = frozenset(("tools",))
 
 
-class Generates(Protocol):
-    """Anything that answers in one piece."""
-
-    async def generate(
-        self,
-        messages: MessageInput,
-        *,
-        options: GenerateOptions | None = None,
-        **keywords: Unpack[CallKeywords],
-    ) -> AIMessage:
-        """The whole answer."""
-        ...
-
-
-class Streams(Protocol):
-    """Anything that answers as a stream."""
-
-    def stream(
-        self,
-        messages: MessageInput,
-        *,
-        options: GenerateOptions | None = None,
-        **keywords: Unpack[CallKeywords],
-    ) -> ChatStream:
-        """The answer as it arrives."""
-        ...
-
-
-class ChatModel(ABC):
+class ChatModel(Batches, ABC):
     """A language model to talk to; safe for any number of tasks at once.
 
         reply = await model.generate("What is 2+2?")
@@ -128,6 +94,7 @@ class ChatModel(ABC):
             self.model_id = config.model or self.model_id
             self._options = merge_options(NO_OPTIONS, config.defaults)
         self._where = ("", "", f"model-{next(_MODELS)}")
+        keep_quiet()
 
     @abstractmethod
     def _stream(self, request: ChatRequest) -> Chunks:
@@ -161,8 +128,8 @@ class ChatModel(ABC):
         check_keywords(keywords, _TOOLS)
         check_layer(options)
         call = Call("chat.generate", self.provider, self.model_id)
-        begin = functools.partial(self._begin, messages, options, keywords)
-        async for _ in drive(begin, call):
+        answer = functools.partial(begin, self, messages, options, keywords)
+        async for _ in drive(answer, call):
             pass
         return call.message
 
@@ -180,7 +147,7 @@ class ChatModel(ABC):
         check_keywords(keywords, _TOOLS)
         check_layer(options)
         call = Call("chat.stream", self.provider, self.model_id)
-        return ChatStream(functools.partial(self._begin, messages, options, keywords), call)
+        return ChatStream(functools.partial(begin, self, messages, options, keywords), call)
 
     async def count_tokens(
         self, messages: MessageInput, tools: Iterable[ToolInput] = ()
@@ -191,6 +158,17 @@ class ChatModel(ABC):
         definitions = join_tools(self._tools, tools, win=True)
         count = SimpleTokenizer().count_messages(ensure_messages(messages), definitions)
         return TokenCount(count, exact=False)
+
+    async def check_health(self, *, probe: bool = False) -> Health:
+        """Whether the model can be used; an error is part of what is told, and never raised.
+
+        Args:
+            probe: send the cheapest request that the provider has, and wait for its answer for at
+                most 10 seconds; without it nothing is sent.
+        """
+        from beluga_llm._health import with_breakers
+
+        return with_breakers(await self._health(probe=probe), self._layers)
 
     # --- copies ------------------------------------------------------------------------------
 
@@ -228,7 +206,7 @@ class ChatModel(ABC):
         """
         made = self
         for layer in middleware:
-            _check_middleware(layer)
+            check_middleware(layer)
         for layer in reversed(middleware):
             if isinstance(layer, Layer):
                 layer.check_model(made)
@@ -272,7 +250,7 @@ class ChatModel(ABC):
         Raises:
             ExceptionGroup: several things failed to close; all were tried.
         """
-        closers = [close for layer in self._layers if (close := _closer(layer))]
+        closers = [close for layer in self._layers if (close := closer_of(layer))]
         errors = await close_each((*closers, self._aclose))
         if len(errors) == 1:
             raise errors[0]
@@ -282,6 +260,18 @@ class ChatModel(ABC):
     async def _aclose(self) -> None:
         """Closes what a provider opened; nothing by default."""
         return
+
+    async def _health(self, *, probe: bool) -> Health:
+        """The health of what is inside of the layers."""
+        from beluga_llm._health import own_health
+
+        return await own_health(self, probe=probe)
+
+    async def _probe(self) -> None:
+        """Asks the provider for the cheapest thing that it has; one token by default."""
+        from beluga_llm._health import one_token
+
+        await one_token(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -306,108 +296,18 @@ class ChatModel(ABC):
             InvalidRequestError: the request does not suit this model.
         """
         if isinstance(request.call, Call):
-            return self._accept(request, request.call)
+            return accept(self, request, request.call)
         op = "chat.stream" if request.streaming else "chat.generate"
         call = Call(op, self.provider, self.model_id)
-        return drive(functools.partial(self._accept, request), call)
-
-    def _begin(
-        self,
-        messages: MessageInput,
-        options: GenerateOptions | None,
-        keywords: CallKeywords,
-        call: Call,
-    ) -> Chunks:
-        """What the user asked as a request."""
-        layer = {name: value for name, value in keywords.items() if name != "tools"}
-        more = keywords.get("tools")
-        request = ChatRequest(
-            ensure_messages(messages),
-            tools=join_tools((), more, win=False) if more else (),
-            streaming=call.op == "chat.stream",
-            asked=tuple(given for given in (options, layer) if given),
-        )
-        return self._accept(request, call)
-
-    def _accept(self, request: ChatRequest, call: Call) -> Chunks:
-        """A request completed with what belongs to this model, checked, and on its way."""
-        asked = request.asked
-        if request.options is not request.merged:
-            asked = (*asked, changed_options(request.merged, request.options))
-        options = functools.reduce(merge_options, asked, self._options)
-        tools = self._tools
-        if request.tools:
-            tools = join_tools(tools, request.tools, win=True)
-        if self._hands_on:
-            asked = (*self._asked, *asked)
-            check_options(options, None)
-        else:
-            options = self._checked(request, options, tools)
-            call.provider, call.model_id = self.provider, options.model or self.model_id
-        deadline, bounds = self._deadline(options), request.bounds
-        if request.call is None:
-            call.deadline = deadline
-        elif deadline is not None:  # of one model among several: the others have their own time
-            bounds = bounds.narrowed(Bounds(deadline))
-        completed = ChatRequest(
-            request.messages,
-            options,
-            tools,
-            request.streaming,
-            RequestInfo(call.call_id, metadata=options.metadata),
-            call,
-            asked,
-            options,
-            self._info(options.model or self.model_id),
-            bounds,
-        )
-        chunks = compose(self._open, self._layers, call)(completed)
-        if deadline is not None and (self._layers or not self._watches_time):
-            until = earliest(call.deadline, bounds.deadline)
-            chunks = limited(chunks, lambda: until)
-            call.opened.append(chunks)
-        return chunks
-
-    def _info(self, model_id: str) -> ModelInfo:
-        """Who it is to middleware, when it is asked for this model."""
-        return ModelInfo(
-            self.provider, model_id, *self._where, self._variant, tuple(map(_inner, self._inside()))
-        )
+        return drive(functools.partial(accept, self, request), call)
 
     def _inside(self) -> Sequence[ChatModel]:
         """The models that it hands requests on to."""
         return ()
 
-    def _checked(
-        self, request: ChatRequest, options: GenerateOptions, tools: Sequence[ToolDefinition]
-    ) -> GenerateOptions:
-        """Options with the model's id, and without a choice among no tools; all is checked."""
-        if options is not NO_OPTIONS:
-            check_options(options, tools)
-        if tools:
-            self._check_tools(tools)
-        if options.validate_history:
-            check_pairing(request.messages)
-        changes: dict[str, Any] = {}
-        if options.model is None:
-            changes["model"] = self.model_id
-        if options.tool_choice is not None and not tools:
-            changes["tool_choice"] = None
-        return msgspec.structs.replace(options, **changes) if changes else options
-
     def _open(self, request: ChatRequest) -> Chunks:
         """One attempt."""
-        if request.call is not None and not self._hands_on:
-            request.call.attempt += 1
-        chunks = self._stream(request)
-        if not hasattr(chunks, "athrow"):
-            if inspect.iscoroutine(chunks):
-                chunks.close()
-            raise TypeError(
-                f"{type(self).__name__}._stream must be an async generator, "
-                f"not give a {type(chunks).__name__}"
-            )
-        return chunks if self._watches_time else foreign(chunks, request.model.model_id)
+        return attempt(self, request)
 
     def _deadline(self, options: GenerateOptions) -> float | None:
         """The event loop's time at which an answer that begins now must have ended."""
@@ -419,35 +319,5 @@ class ChatModel(ABC):
         check_tool_names(tools, self.provider)
 
 
-def _inner(model: ChatModel) -> InnerModel:
-    return InnerModel(model._info(model.model_id), model._options, model._tools)
-
-
 _MODELS = itertools.count(1)
 """Tells models apart whose credentials say nothing; copies share their original's number."""
-
-
-def _closer(layer: Any) -> Callable[[], Awaitable[None]] | None:
-    """The `aclose` of a middleware object, also of one behind a partial."""
-    while isinstance(layer, functools.partial):
-        layer = layer.func
-    found: Callable[[], Awaitable[None]] | None = getattr(layer, "aclose", None)
-    return found
-
-
-def _check_middleware(layer: Callable[..., Any]) -> None:
-    function: Any = layer
-    while isinstance(function, functools.partial):
-        function = function.func
-    if (
-        isinstance(function, Layer)
-        or inspect.isasyncgenfunction(function)
-        or inspect.isasyncgenfunction(
-            getattr(type(function), "__call__", None)  # noqa: B004 -- the function is wanted
-        )
-    ):
-        return
-    raise TypeError(
-        f"{layer!r} is not a middleware: it must be an async-generator function "
-        "(request, call_next); to replace a model's methods, subclass DelegatingChatModel"
-    )

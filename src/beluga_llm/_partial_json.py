@@ -14,8 +14,9 @@ import jiter
 
 from beluga_llm import _json
 
-_OPEN_NUMBER = re.compile(r"[-0-9][-+.0-9eE]*\Z")
-_CLOSED = re.compile(r'(?:[^"]|"(?:[^"\\]|\\.)*+")*+', re.DOTALL)
+_OF_NUMBERS = "-+.0123456789eE"
+_NUMBER = re.compile("[-0-9]")
+_CLOSED = re.compile(r'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*+', re.DOTALL)
 """A text that does not end inside a string."""
 
 _PLACE = re.compile(r"line (\d+) column (\d+)")
@@ -51,8 +52,8 @@ def partial_value(text: str, *, growing: bool = True) -> Any:
     if text.endswith(("}", "]")):
         with suppress(_json.JsonError):
             return _json.loads(text)  # which reads what jiter refuses, such as half an emoji
-    if not growing or _CLOSED.fullmatch(text):
-        text = _OPEN_NUMBER.sub("", text)
+    if text.endswith(tuple(_OF_NUMBERS)) and (not growing or _CLOSED.fullmatch(text)):
+        text = _without_number(text)
     data = _json.mend_surrogates(text).encode(errors="replace")
     try:
         return _parsed(data, growing)
@@ -66,6 +67,12 @@ def partial_value(text: str, *, growing: bool = True) -> Any:
         return _parsed(data[: max(damaged_at, 0)], growing)
     except ValueError:
         return NOTHING
+
+
+def _without_number(text: str) -> str:
+    """A text without the number at its end, which may go on."""
+    begin = _NUMBER.search(text, len(text.rstrip(_OF_NUMBERS)))
+    return text[: begin.start()] if begin else text
 
 
 def _parsed(data: bytes, growing: bool) -> Any:

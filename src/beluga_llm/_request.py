@@ -109,6 +109,8 @@ class RunningCall(Protocol):
         scope_deadline: that of a cancel scope around the call, where the running task is another
             one than the scope's.
         withheld: what came of the running attempt and was not passed on yet.
+        watchers: the kinds of looks that are around it.
+        span: OpenTelemetry's span of it, where one is made.
     """
 
     opened: list[Any]
@@ -121,6 +123,8 @@ class RunningCall(Protocol):
     suppressed_error: Exception | None
     scope_deadline: float
     withheld: list[Any]
+    watchers: frozenset[str]
+    span: Any
 
 
 class ChatRequest(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Functions as tools: their name, description and the JSON Schema of their parameters.
 
 What is said of a parameter comes from `Annotated[T, msgspec.Meta(description=...)]`,
-`Annotated[T, "..."]`, or the docstring in Google or NumPy style, in this order. A parameter
+`Annotated[T, "..."]`, or the docstring in Google, NumPy or Sphinx style, in this order. A parameter
 without annotation may be anything; `x: int = None` may be null.
 """
 
@@ -17,6 +17,8 @@ from typing import Annotated, Any
 from beluga_llm._docstrings import read_docstring
 from beluga_llm._errors import ConfigError
 from beluga_llm._type_schema import Schema, SchemaWriter, UnsupportedTypeError, default_of
+from beluga_llm._types.fields import has_fields
+from beluga_llm._types.pydantic_types import is_pydantics
 
 REQUIRED = inspect.Parameter.empty
 """What stands for the default of a parameter that has none."""
@@ -29,12 +31,12 @@ def describe_function(function: Callable[..., Any]) -> tuple[str, str, Schema]:
     fixed are left out.
 
     Raises:
-        ConfigError: the function has no name or takes *args or **kwargs, or a parameter's type has
-            no JSON Schema.
+        ConfigError: the function has no name or takes *args or **kwargs, a parameter's type has no
+            JSON Schema, or it is a class with fields, such as a dataclass.
     """
     inner, _ = _unwrapped(function)
     name = _name(inner)
-    description, told = read_docstring(inspect.getdoc(inner) or "")
+    description, told = _docstring(inner)
     parameters = parameters_of(function)
     writer = SchemaWriter()
     properties = {}
@@ -99,7 +101,21 @@ def _name(function: Any) -> str:
     name: str = getattr(function, "__name__", type(function).__name__)
     if name == "<lambda>":
         raise ConfigError("a lambda has no name: define the tool with def")
+    if has_fields(function) or (inspect.isclass(function) and is_pydantics(function)):
+        raise ConfigError(
+            f"{name!r} is no function: make a tool that takes one, or ask for one by "
+            f"`structured(model, {name})`"
+        )
     return name
+
+
+def _docstring(function: Any) -> tuple[str, dict[str, str]]:
+    """What is said of a function; of an object, what its class and its `__call__` say."""
+    description, told = read_docstring(inspect.getdoc(function) or "")
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return description, told
+    of_call, told_by_call = read_docstring(inspect.getdoc(type(function).__call__) or "")
+    return description or of_call, told | told_by_call
 
 
 def _parameters(function: Callable[..., Any], name: str) -> dict[str, inspect.Parameter]:

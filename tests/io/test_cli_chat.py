@@ -364,7 +364,8 @@ def test_the_demo_command_shows_every_scene():
     values, _, retry = done.stdout.partition("a value of a type")[2].partition("\n\n")
     assert "rate_limit: " in retry
     assert "again in 0.2 s" in retry
-    assert retry.endswith("You said: Are you there?\n")
+    assert "You said: Are you there?\n" in retry
+    assert "\nexecute_tool weather  " in retry
     *growing, book = values.splitlines()[1:]
     assert len(growing) > 3
     assert json.loads(growing[-1]).keys() == {"title", "pages", "genre"}

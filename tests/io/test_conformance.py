@@ -25,7 +25,7 @@ from beluga_llm.plugin import (
 )
 from beluga_llm.testing import ChatModelConformance, DialectConformance, FakeServer
 from beluga_llm.testing._conformance._compare import judged, spelled_alike
-from beluga_llm.testing._conformance._fuzz import ODD, bent
+from beluga_llm.testing._conformance._fuzz import ODD, Chance, bent
 from beluga_llm.testing._conformance._samples import conversation, words
 from beluga_llm.testing._conformance._tools import lacking
 
@@ -192,6 +192,44 @@ class TestOptionalDialect(DialectConformance):
     streams = {"long": f"data: {HELLO[0]}\n\n".encode() * 150 + f"data: {HELLO[1]}\n\n".encode()}
 
 
+RECORDED = f"data: {HELLO[0]}\n\n".encode() + SSE_HELLO
+"""With text in its first half."""
+
+
+@pytest.mark.row("TEST-06")
+class TestRecorded(ChatModelConformance):
+    """A wire format that the fake server is not asked for: two recorded answers are enough."""
+
+    entry = "openai-compatible"
+    fields = {"model": "m"}
+    recorded_stream = RECORDED
+    recorded_body = BODY
+
+
+class TestRecordedStream(TestRecorded):
+    """A service that only streams."""
+
+    recorded_body = None
+
+    @pytest.fixture(autouse=True)
+    def streams_only(self, request: pytest.FixtureRequest) -> None:
+        if "[stream" not in request.node.name:
+            pytest.skip("this check asks for a whole body")
+
+
+IN_BAND = b'data: {"error": {"code": "overloaded", "message": "busy"}}\n\n'
+
+
+@pytest.mark.row("TEST-06")
+class TestGivenErrors(DialectConformance):
+    """Errors inside streams, one and several of a code."""
+
+    dialect = OpenAIChatDialect("kit")
+    errors = {"overloaded": (IN_BAND, f"data: {HELLO[0]}\n\n".encode() + IN_BAND)} | {
+        "rate_limit": IN_BAND.replace(b"overloaded", b"rate_limit_exceeded")
+    }
+
+
 class TestRestrainedDialect(DialectConformance):
     dialect = Restrained("kit")
 
@@ -272,6 +310,16 @@ def test_what_does_not_apply_is_skipped_and_says_why() -> None:
     assert "hold no refusal" in outcome(TestPlainServer().needs, "refusal")
     model = llm.create("openai-compatible/m", base_url="http://x", capabilities={"tools": False})
     assert "capabilities.tools is False" in outcome(kit.able, model, "tools")
+
+
+@pytest.mark.row("TEST-06")
+def test_what_was_random_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BELUGA_SEED", raising=False)
+    first = Chance()
+    assert str(first) == f"repeat with BELUGA_SEED={first.number}"
+    monkeypatch.setenv("BELUGA_SEED", str(first.number))
+    again = Chance()
+    assert [again.random() for _ in range(3)] == [first.random() for _ in range(3)]
 
 
 # --- how things are compared --------------------------------------------------------------------

@@ -250,6 +250,27 @@ def test_a_third_party_runs_the_contract_kit_from_the_wheel(python: Path, tmp_pa
     assert "no HTTP service: `api` is not set" in output
 
 
+@pytest.mark.timeout(180)
+@pytest.mark.row("CLI-09", "CLI-05", "NONE-05", "TEST-06", "TEST-07")
+def test_a_new_plugin_is_made_built_installed_and_tested(python: Path, tmp_path: Path):
+    """All from wheels, outside this repository: both forms, and the kit on what is installed."""
+    site = Path(told(python, "import json, site; print(json.dumps(site.getsitepackages()[0]))"))
+    for name in ("click", "rich", "pytest", "pytest-asyncio"):
+        for found in (distribution(name), *dependencies(name)):
+            link(found, site)
+    pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "-q")
+    beluga = (python, "-I", "-m", "beluga_llm")
+    for name, form in (("acme", []), ("my-vendor", ["--chat-compatible"])):
+        run(*beluga, "new-provider", name, *form, cwd=tmp_path)
+        folder = tmp_path / f"beluga-llm-{name}"
+        build(folder, tmp_path / name)
+        wheels = (tmp_path / name).iterdir()
+        run(*pip, "install", "--no-index", "--no-deps", "--no-compile", *wheels, cwd=tmp_path)
+        output = run(python, "-I", "-m", "pytest", "-q", cwd=folder)
+        assert " passed" in output
+    assert "0 failed" in run(*beluga, "conformance", "my-vendor", "-k", "usage", cwd=tmp_path)
+
+
 @pytest.mark.row("REGI-07")
 def test_the_wheel_knows_what_to_install(python: Path):
     script = """

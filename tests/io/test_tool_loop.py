@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
+from support.oracle import request_problems
 from support.tools import Loop, both, calling, results
 
 import beluga_llm as llm
@@ -88,6 +89,60 @@ async def test_an_image_is_a_result_where_the_provider_takes_it(server: FakeServ
     assert run.response.text == "A picture."
     (block,) = server.requests[1].json["messages"][-1]["content"]
     assert [part["type"] for part in block["content"]] == ["text", "image"]
+
+
+VENDORS: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    "openai/gpt-5": ("chat", "openai", "chat_completions", {"api": "chat"}),
+    "openai/gpt-5.4": ("responses", "openai", "responses", {"api": "responses"}),
+    "anthropic/claude-sonnet-4-5": ("messages", "anthropic", "messages", {}),
+    "google/gemini-3-pro": ("generate_content", "google", "generateContent", {}),
+    "mistral/mistral-large-latest": ("chat", "mistral", "chat_completions", {}),
+    "cohere/command-a-03-2025": ("cohere", "cohere", "chat", {}),
+    "ollama/llama3.2": ("ollama", "ollama", "chat", {}),
+    "bedrock/m": ("converse", "bedrock", "converse", {"region": "us-east-1"}),
+}
+"""Wire format, the oracle's provider and API, further fields."""
+
+
+@pytest.mark.row("TOOL-17", "TOOL-18", "REAS-14")
+@both
+@pytest.mark.parametrize("name", VENDORS)
+async def test_requests_of_later_rounds_keep_the_vendors_rules(
+    server: FakeServer, loop: Loop, name: str
+):
+    """Reasoning, odd ids, no arguments, results that failed, are empty, or are no objects."""
+    provider = name.partition("/")[0]
+    pytest.importorskip(f"beluga_llm_{provider}")
+    wire, oracle, api, fields = VENDORS[name]
+    first = llm.AIMessage(
+        [llm.ThinkingPart("hm", signature="c2ln", provider=provider), "Let me see."],
+        tool_calls=[
+            llm.ToolCall("id-é/1", "weather", {"city": "Oslo"}),
+            llm.ToolCall("2", "nothing"),
+            llm.ToolCall("3", "wind", {"x": 1}),
+        ],
+        finish_reason="tool_calls",
+    )
+    second = calling(("weather", {"city": 1}), ("several", {}), ("empty", {}))
+    for answer in (first, second, "It is fine."):
+        server.reply(answer)
+
+    def nothing() -> None:
+        """Nothing."""
+
+    def several() -> list[int]:
+        return [1, 2]
+
+    def empty() -> str:
+        return ""
+
+    tools = [weather, nothing, several, empty]
+    async with llm.create(name, base_url=server.base_url(wire), api_key="k", **fields) as model:
+        run = await loop(model, [llm.SystemMessage("Be exact."), "Oslo?"], tools=tools)
+    assert (run.rounds, run.response.text) == (3, "It is fine.")
+    assert [failed for _, failed in results(run)] == [False, False, True, True, False, False]
+    bodies = [seen.json for seen in server.requests]
+    assert request_problems(oracle, api, bodies) == [[], [], []]
 
 
 @pytest.mark.row("TOOL-23", "PAIN-03")

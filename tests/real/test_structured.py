@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from support.asked import TYPES, Book, Page
+from support.asked import TYPES, Book, Page, Span
 
 import beluga_llm as llm
 
@@ -30,6 +30,18 @@ async def test_every_type_natively(model: llm.ChatModel, kind: Any) -> None:
         shown = [one async for one in stream]
         assert await stream.result() == value
     assert shown
+
+
+@pytest.mark.row("STRU-03", "STRU-04")
+@pytest.mark.parametrize("strategy", ["native", "tool"])
+@pytest.mark.parametrize("kind", [Span, tuple[float, bool], list[tuple[int, int]] | None])
+async def test_tuples_as_arrays(model: llm.ChatModel, kind: Any, strategy: Any) -> None:
+    """Where no strict form is asked for, they are arrays with a type for each place."""
+    asked = llm.structured(model, kind, strategy=strategy, strict=False)
+    try:
+        await asked.generate("JSON")
+    except llm.StructuredOutputError:
+        assert strategy == "tool"  # whose schema it is not held to
 
 
 @pytest.mark.row("STRU-15")

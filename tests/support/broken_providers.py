@@ -6,7 +6,11 @@ The file is run by `tests/io/test_conformance.py`, never collected by itself: he
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import beluga_llm as llm
@@ -22,6 +26,7 @@ from beluga_llm.plugin import (
     Response,
     StreamChunk,
     WireRequest,
+    loads,
 )
 from beluga_llm.testing import ChatModelConformance, DialectConformance, FakeServer
 
@@ -499,6 +504,227 @@ class ClosesTooMuch(Sick):
         await super()._aclose()
 
 
+# --- and what else goes wrong -------------------------------------------------------------------
+
+
+@caught_by("test_the_event_loop_is_not_blocked")
+class BlocksTheLoop(Sick):
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        time.sleep(0.15)  # noqa: ASYNC251 -- that is what is wrong with it
+        async for chunk in super()._stream(request):
+            yield chunk
+
+
+@caught_by("test_calls_do_not_wait_for_each_other")
+class DoesOneThingAtATime(Sick):
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        super().__init__(*arguments, **fields)
+        self._turn = asyncio.Lock()
+
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        async with self._turn:
+            async for chunk in super()._stream(request):
+                yield chunk  # noqa: ASYNC119 -- that is what is wrong with it
+
+
+@caught_by("test_nothing_is_printed")
+class Prints(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        print(chunk.delta)
+        return chunk
+
+
+@caught_by("test_the_key_shows_in_no_error[stream]", "test_the_key_shows_in_no_error[generate]")
+class LogsTheKey(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        logging.getLogger("acme").debug("asking with %s", self._config.api_key.reveal())  # type: ignore[union-attr]  # a Secret here
+        return json
+
+
+@caught_by("test_the_key_shows_in_no_repr")
+class ShowsTheKey(Sick):
+    def __repr__(self) -> str:
+        return f"<ShowsTheKey {self._config.api_key.reveal()}>"  # type: ignore[union-attr]  # a Secret here
+
+
+@caught_by("test_the_key_that_is_given_is_sent")
+class TakesAnotherKey(Sick):
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        if "OPENAI_API_KEY" in os.environ:
+            fields["api_key"] = os.environ["OPENAI_API_KEY"]
+        super().__init__(*arguments, **fields)
+
+
+@caught_by("test_a_text_is_answered")
+class KnowsOneAddress(Sick):
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        super().__init__(*arguments, **{**fields, "base_url": "http://127.0.0.1:9"})
+
+
+@caught_by("test_a_text_is_answered")
+class StaysConnected(Sick):
+    async def aclose(self) -> None:
+        """Forgotten."""
+
+
+@caught_by("test_a_stream_is_a_whole_answer")
+class FinishesTwice(Sick):
+    async def _stream(self, request: ChatRequest) -> Chunks:
+        async for chunk in super()._stream(request):
+            yield chunk
+            if chunk.finish_reason is not None:
+                yield StreamChunk(finish_reason=chunk.finish_reason)
+
+
+@caught_by("test_a_stream_is_a_whole_answer")
+class NeverFinishes(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, finish_reason=None)
+
+
+@caught_by("test_usage_is_what_was_reported")
+class CountsTwice(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, usage=chunk.usage and chunk.usage + chunk.usage)
+
+
+@caught_by("test_who_answered_is_told")
+class NamesOneModel(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, model_id=chunk.model_id and "m")
+
+
+@caught_by("test_several_calls_are_told_apart")
+class ForgetsIdsOfCalls(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        calls = (replace(call, id=call.id and "1") for call in chunk.tool_calls)
+        return replace(chunk, tool_calls=tuple(calls))
+
+
+if find_spec("beluga_llm_anthropic"):  # no API in the core has signatures
+    from beluga_llm_anthropic import AnthropicChatModel
+
+    @caught_by("test_opaque_data_come_back_unchanged[generate-True-False]", api="messages")
+    class LosesSignatures(AnthropicChatModel):
+        async def _stream(self, request: ChatRequest) -> Chunks:
+            async for chunk in super()._stream(request):
+                yield replace(chunk, signature=None)
+
+
+@caught_by("test_a_text_is_answered")
+class SpeaksAsciiOnly(Sick):
+    def bent(self, chunk: StreamChunk, request: ChatRequest) -> StreamChunk:
+        return replace(chunk, delta=chunk.delta.encode("ascii", "replace").decode())
+
+
+@caught_by("test_large_texts_pass")
+class CutsLongTexts(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        messages = [
+            {**said, "content": said["content"][:1000]}
+            if isinstance(said["content"], str)
+            else said
+            for said in json["messages"]
+        ]
+        return {**json, "messages": messages}
+
+
+@caught_by("test_results_go_back_to_their_calls")
+class MixesUpResults(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        results = [said for said in json["messages"] if said["role"] == "tool"]
+        others = [said for said in json["messages"] if said["role"] != "tool"]
+        return {**json, "messages": others + results[::-1]}
+
+
+@caught_by("test_schemas_arrive_whole")
+class LosesDescriptions(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return _without(json, "description")
+
+
+@caught_by("test_an_option_is_sent_or_told[temperature 0]")
+class TakesZeroForNothing(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {name: value for name, value in json.items() if value or name != "temperature"}
+
+
+@caught_by("test_an_option_is_sent_or_told[max_tokens]")
+class NeverStopsEarly(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {name: value for name, value in json.items() if "max" not in name}
+
+
+@caught_by("test_what_is_extra_arrives")
+class DropsProviderOptions(Sick):
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        return {name: value for name, value in json.items() if "own" not in name}
+
+
+@caught_by("test_defaults_lie_below_the_options_of_a_call")
+class RemembersOptions(Sick):
+    kept: ClassVar[dict[str, Any]] = {}
+
+    def body(self, json: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        self.kept.update({name: json[name] for name in json if "max" in name})
+        return {**json, **self.kept}
+
+
+@caught_by("test_copies_leave_the_original_alone")
+class BindsInPlace(Sick):
+    def bind_tools(self, *arguments: Any, **keywords: Any) -> Any:
+        copy = super().bind_tools(*arguments, **keywords)
+        self._tools = copy._tools
+        return copy
+
+
+@caught_by("test_a_status_has_its_class[generate-401]", "test_a_status_has_its_class[stream-404]")
+class KnowsOneClass(Sick):
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        return llm.InvalidRequestError(error.message, status=error.status, provider=error.provider)
+
+
+@caught_by("test_a_status_has_its_class[generate-500]")
+class DropsRequestIds(Sick):
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        error.request_id = None
+        return error
+
+
+@caught_by("test_nobody_listens", "test_a_reset_connection")
+class RaisesForeignErrors(Sick):
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        return OSError(error.message)
+
+
+@caught_by("test_a_stream_that_breaks_off_is_interrupted")
+class ForgetsWhatCameBefore(Sick):
+    def failed(self, error: llm.BelugaError) -> Exception | None:
+        return type(error)(error.message, provider=error.provider, retryable=True)
+
+
+@caught_by("test_health_sends_nothing_unasked")
+class ProbesUnasked(Sick):
+    async def check_health(self, *, probe: bool = False) -> llm.Health:
+        return await super().check_health(probe=True)
+
+
+@caught_by("test_a_probe_tells_what_is_wrong")
+class IsAlwaysHealthy(Sick):
+    async def check_health(self, *, probe: bool = False) -> llm.Health:
+        found = await super().check_health(probe=probe)
+        return replace(found, state=llm.HealthState.HEALTHY, detail="")
+
+
+@caught_by("test_a_probe_tells_what_is_wrong")
+class RaisesInProbes(Sick):
+    async def check_health(self, *, probe: bool = False) -> llm.Health:
+        found = await super().check_health(probe=probe)
+        if found.state != llm.HealthState.HEALTHY:
+            raise llm.ProviderError(found.detail)
+        return found
+
+
 def _without(value: Any, key: str) -> Any:
     if isinstance(value, Mapping):
         return {name: _without(item, key) for name, item in value.items() if name != key}
@@ -686,3 +912,27 @@ class TrustsErrors(OpenAIChatDialect):
         if body.startswith(b"\xff"):
             body.decode()
         return super().error(status, headers, body, now=now)
+
+
+class Deaf(Wrapped):
+    def feed(self, event: str, data: bytes) -> Any:
+        return () if b'"error"' in data else super().feed(event, data)
+
+
+@dialect_caught_by("test_an_error_in_a_stream_is_raised")
+class IgnoresErrorFrames(OpenAIChatDialect):
+    def decoder(self, request: ChatRequest) -> Decoder:
+        return Deaf(super().decoder(request))
+
+
+@dialect_caught_by("test_odd_errors_in_a_stream_never_crash")
+class TrustsErrorFrames(OpenAIChatDialect):
+    def decoder(self, request: ChatRequest) -> Decoder:
+        return Trustful(super().decoder(request))
+
+
+class Trustful(Wrapped):
+    def feed(self, event: str, data: bytes) -> Any:
+        if data.startswith(b'{"error"'):
+            loads(data)["error"]["message"].strip()
+        return super().feed(event, data)

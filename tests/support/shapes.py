@@ -194,7 +194,7 @@ def to_strict(value: Any, schema: Mapping[str, Any], definitions: Mapping[str, A
 
     while "$ref" in schema:
         schema = definitions[schema["$ref"].removeprefix(REFERENCE)]
-    for branch in schema.get("anyOf", ()):
+    for branch in schema.get("anyOf", schema.get("oneOf", ())):
         if is_valid(value, {**branch, "$defs": definitions}):
             return to_strict(value, branch, definitions)
     if isinstance(value, list) and (places := schema.get("prefixItems")):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict, assert_type
 
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
 import beluga_llm as llm
 from beluga_llm import plugin, streams
-from beluga_llm.testing import FakeServer, MockChatModel
+from beluga_llm.testing import (
+    ChatModelConformance,
+    DialectConformance,
+    FakeServer,
+    MockChatModel,
+    assert_health,
+)
 
 
 async def ask(model: llm.ChatModel) -> str:
@@ -52,6 +62,27 @@ async def stream(model: llm.ChatModel) -> None:
     assert_type(model.stream("hi").text(), AsyncIterator[str])
     async for bare in model.stream("hi"):
         assert_type(bare, llm.StreamChunk)
+
+
+async def many(model: llm.ChatModel) -> None:
+    assert_type(await model.batch(["a", llm.HumanMessage("b")]), list[llm.AIMessage])
+    both = await model.batch(["a"], return_exceptions=True, timeout=5.0, temperature=0)
+    assert_type(both, list[llm.AIMessage | Exception])
+    async for result in model.batch_as_completed(["a"], max_concurrency=2):
+        assert_type(result, llm.BatchResult)
+        assert_type(result.message, llm.AIMessage | None)
+        assert_type(result.error, Exception | None)
+
+    def tell(progress: llm.BatchProgress) -> None:
+        assert_type(progress.remaining, float | None)
+
+    done = await llm.batch_jsonl(model, "in", "out", progress=tell, seed=1)
+    assert_type(done, llm.BatchProgress)
+    health = await model.check_health(probe=True)
+    assert_type(health, llm.Health)
+    assert_type(health.state, llm.HealthState)
+    assert_type(health.as_dict(), dict[str, Any])
+    assert_type(await llm.check_all({"a": model}), dict[str, llm.Health])
 
 
 async def share(model: llm.ChatModel) -> None:
@@ -243,6 +274,16 @@ async def handle(model: llm.ChatModel) -> float | None:
     return None
 
 
+def observed(model: llm.ChatModel) -> llm.ChatModel:
+    logging.getLogger("beluga_llm").addFilter(llm.ContextFilter())
+    return model.with_middleware(
+        llm.with_logging("calls", level=logging.DEBUG),
+        llm.with_tracing(TracerProvider(), True),
+        llm.with_tracing(capture_content="SPAN_AND_EVENT"),
+        llm.with_metrics(MeterProvider(), prices=True),
+    )
+
+
 def guarded(model: llm.ChatModel) -> llm.CircuitBreaker:
     breaker = llm.with_circuit_breaker(failure_threshold=3, reset_timeout=20)
     limits = llm.with_limits(llm.ProviderLimits(rpm=600), max_concurrent=20)
@@ -297,3 +338,20 @@ async def test_with_a_server() -> None:
         server.reply("Hello")
         model = llm.create("openai-compatible", model="m", base_url=server.base_url("chat"))
         assert_type((await model.generate("hi")).text, str)
+
+
+class TestAcme(ChatModelConformance):
+    entry = "acme"
+    api = "chat"
+    fields = {"model": "m", "region": "eu"}
+    recorded_stream = b"data: {}"
+
+
+class TestAcmeDialect(DialectConformance):
+    dialect = plugin.OpenAIChatDialect("acme")
+    streams = {"hello": b"data: {}"}
+    errors = {"overloaded": b"data: {}", "rate_limit": [b"data: {}"]}
+
+
+async def check_health_in_a_test(model: llm.ChatModel) -> None:
+    assert_health(await model.check_health(probe=True), "degraded", provider="acme")

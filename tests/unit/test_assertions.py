@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from beluga_llm.testing import (
     MockChatModel,
     assert_chunks_valid,
     assert_error,
+    assert_health,
     assert_registered,
     assert_stream_ok,
 )
@@ -45,6 +48,7 @@ def test_choices_end_one_by_one() -> None:
         ([], "there is no finish reason"),
         ([StreamChunk("Hello")], "there is no finish reason"),
         ([END, StreamChunk("Hello")], "chunk 1 has content after the finish reason"),
+        ([END, END], "chunk 1 finishes what was finished"),
         ([END, "Hello"], "chunk 1 is a str"),
         ([StreamChunk(tool_calls=(ToolCallDelta(-1),)), END], "a tool call with the index -1"),
         ([StreamChunk(signature="s"), END], "has a signature, or redacted data, and does not say"),
@@ -145,3 +149,37 @@ def test_what_a_program_registered_is_not(beluga_registry: llm.Registry) -> None
     beluga_registry.register("kit-mine", lambda config: MockChatModel(["Hello"]))
     with pytest.raises(AssertionError, match="provider 'kit-mine' is not registered: unknown"):
         assert_registered("kit-mine")
+
+
+def health(**facts: Any) -> llm.Health:
+    usual = {
+        "state": llm.HealthState.HEALTHY, "provider": "acme", "model": "m",
+        "timestamp": time.time(), "api_key_set": True, "tools_count": 0,
+    }  # fmt: skip
+    return llm.Health(**{**usual, **facts})
+
+
+@pytest.mark.row("TEST-23")
+def test_a_state_of_health_is_expected() -> None:
+    assert_health(health(), provider="acme", latency=None)
+    assert_health(
+        health(state=llm.HealthState.DEGRADED, detail="rate_limit", latency=0.1), "degraded"
+    )
+
+
+@pytest.mark.row("TEST-23")
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (health(state=llm.HealthState.UNHEALTHY, detail="auth_error"), "not 'healthy'"),
+        (health(detail="but"), "detail must say why"),
+        (health(timestamp=time.time() * 1000), "timestamp must be now"),
+        (health(latency=-1.0), "latency must be in seconds"),
+        (health(api_key_set="test-key"), "api_key_set must be a bool"),
+        (health(provider="other"), "provider is 'other', not 'acme'"),
+        (True, "True is no Health"),
+    ],
+)
+def test_what_is_wrong_with_a_health_is_said(found: Any, problem: str) -> None:
+    with pytest.raises(AssertionError, match=problem):
+        assert_health(found, provider="acme")

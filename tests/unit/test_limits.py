@@ -539,9 +539,9 @@ async def test_listeners_hear_how_long_was_waited():
     await setup.clock.sleeping()
     await setup.clock.advance(1)
     await task
-    assert [(event.name, dict(event.facts)) for event in heard] == [
-        ("limit_wait", {"seconds": 1.0})
-    ]
+    ((name, facts),) = [(event.name, dict(event.facts)) for event in heard]
+    about = {"provider": model.provider, "model_id": model.model_id}
+    assert (name, facts) == ("limit_wait", {"seconds": 1.0, **about})
 
 
 async def test_a_listener_that_fails_costs_no_slot():

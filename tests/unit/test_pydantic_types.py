@@ -52,6 +52,30 @@ class Home:
     toys: list[Toy]
 
 
+@dataclasses.dataclass
+class Short:
+    name: str
+
+
+class Bear(pydantic.BaseModel):
+    name: str
+    size: int = 0
+
+
+class Rabbit(pydantic.BaseModel):
+    kind: Literal["rabbit"] = "rabbit"
+    name: str = ""
+
+
+class Hare(pydantic.BaseModel):
+    kind: Literal["hare", "bunny"] = "hare"
+    name: str = ""
+
+
+class Counts(pydantic.RootModel[dict[str, int]]):
+    pass
+
+
 @pydantic.dataclasses.dataclass
 class Point:
     x: int
@@ -116,6 +140,14 @@ def test_names_that_are_taken_are_changed() -> None:
         (Toy | int, 3, 3),
         (Toy | None, {"name": "a"}, Toy(name="a")),
         (Toy | Cat, {"kind": "cat"}, Cat(kind="cat")),
+        (Toy | Bear, {"name": "a", "size": 2}, Bear(name="a", size=2)),
+        (Toy | Bear, {"name": "a"}, Toy(name="a")),
+        (Short | Bear | None, {"name": "a", "size": 2}, Bear(name="a", size=2)),
+        (Bear | Short, {"name": "a", "size": 2}, Bear(name="a", size=2)),
+        (list[Rabbit | Hare], [{"kind": "hare", "name": "a"}], [Hare(name="a")]),
+        (Rabbit | Hare, {"kind": "hare"}, Hare()),
+        (Counts | Toy, {"name": "a"}, Toy(name="a")),
+        (Counts | Toy, {"a": 1}, Counts({"a": 1})),
         (Point, {"x": 1}, Point(1)),
         (Annotated[str, pydantic.Field(min_length=1)], "a", "a"),
         (dict[Annotated[str, pydantic.Field(min_length=1)], int], {"a": 1}, {"a": 1}),

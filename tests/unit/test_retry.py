@@ -565,7 +565,8 @@ async def test_each_retry_is_told_and_logged(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING, "beluga_llm.retry"):
         await model.generate("hi")
     assert [event.name for event in events] == ["retry"] * 4
-    assert events[0].facts == {"attempt": 1, "error": BUSY, "wait": 0.5}
+    about = {"provider": "flaky", "model_id": "f1"}
+    assert events[0].facts == {"attempt": 1, "error": BUSY, "wait": 0.5, **about}
     assert [record.getMessage() for record in caplog.records] == [
         "attempt 1 of flaky/f1 failed (overloaded), the next follows in 0.5 s",
         "attempt 2 of flaky/f1 failed (KeyError), the next follows in 1.0 s",

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -115,6 +116,18 @@ class Dumped:
         return {"mode": mode}
 
 
+class Text(str):
+    __slots__ = ()
+
+
+class Whole(int):
+    pass
+
+
+class Share(float):
+    """Such as numpy's."""
+
+
 IMAGE = llm.ImagePart(data=b"\x89PNG\r\n\x1a\n")
 
 
@@ -134,6 +147,10 @@ IMAGE = llm.ImagePart(data=b"\x89PNG\r\n\x1a\n")
         ({"é": [1, {}]}, [llm.TextPart('{"é":[1,{}]}')]),
         (Found(dt.date(2024, 1, 2)), [llm.TextPart('{"at":"2024-01-02","count":1}')]),
         ([Dumped()], [llm.TextPart('[{"mode":"json"}]')]),
+        (Share(0.5), [llm.TextPart("0.5")]),
+        ({"a": Text("é"), "b": [Whole(3)]}, [llm.TextPart('{"a":"é","b":[3]}')]),
+        ([IMAGE, 3], None),
+        ([IMAGE, {"a": 1}], None),
         (llm.ToolCall("a", "b").__class__, None),
         (object(), None),
     ],
@@ -148,7 +165,8 @@ async def test_results_are_text_parts_or_json(value: Any, parts: list[Any] | Non
         run = await llm.run_tools(model, "hi", [give])
         assert list(run.messages[2].parts) == parts
     else:
-        with pytest.raises(llm.ToolFailedError, match="a tool returns text, parts or JSON-able"):
+        text = "a tool returns (text, parts or JSON-able data|text beside parts), not"
+        with pytest.raises(llm.ToolFailedError, match=text):
             await llm.run_tools(model, "hi", [give])
 
 
@@ -245,7 +263,35 @@ async def test_another_error_is_raised(loop: Loop):
     assert isinstance(caught.value.__cause__, ValueError)
     assert not caught.value.retryable
     assert caught.value.code == "tool_failed"
-    assert [message.role for message in caught.value.messages] == ["human", "ai"]
+    assert [message.role for message in caught.value.messages] == ["human", "ai", "tool"]
+
+
+@pytest.mark.row("TOOL-17", "TOOL-18")
+@both
+async def test_the_conversation_goes_on_after_a_failure(loop: Loop):
+    """What was done is kept; what is unknown is said so, without the words of the error."""
+    first = calling(("add", {"a": 1, "b": 1}))
+    second = calling(("add", {"a": 2, "b": 2}), ("fails", {"text": "secret"}), ("hangs", {}))
+    added = asyncio.Event()
+
+    async def fail_later(text: str) -> None:
+        await added.wait()
+        raise ValueError(text)
+
+    def hear(call: llm.ToolCall, result: llm.ToolMessage) -> None:
+        if result.text == "4":
+            added.set()
+
+    tools = [add, llm.tool(fail_later, name="fails"), hangs]
+    with pytest.raises(llm.ToolFailedError) as caught:
+        await loop(MockChatModel([first, second]), "hi", tools=tools, after_tool=hear)
+    messages = caught.value.messages
+    unknown = "no result: the call failed or was stopped"
+    assert [(m.text, m.is_error) for m in messages if isinstance(m, llm.ToolMessage)] == [
+        ("2", False), ("4", False), (unknown, True), (unknown, True),
+    ]  # fmt: skip
+    run = await loop(MockChatModel(["Well."]), [*messages, "Go on."], tools=tools)
+    assert run.response.text == "Well."
 
 
 @pytest.mark.row("TOOL-09")
@@ -631,6 +677,21 @@ async def test_a_failure_cancels_the_calls_beside_it(loop: Loop):
     assert sorted(ended) == [1, 2]
 
 
+@pytest.mark.row("TOOL-17")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks do not begin eagerly")
+@both
+async def test_a_failure_cancels_calls_that_begin_eagerly(loop: Loop):
+    """The first one fails before the second one is made."""
+    answer = calling(("fails", {}), ("hangs", {}))
+    running = asyncio.get_running_loop()
+    running.set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009 -- new in 3.12
+    try:
+        with pytest.raises(llm.ToolFailedError, match="ValueError: boom"):
+            await loop(MockChatModel([answer]), "hi", tools=[fails, hangs])
+    finally:
+        running.set_task_factory(None)
+
+
 @pytest.mark.row("TOOL-17", "CHAT-09")
 @both
 async def test_cancellation_cancels_and_awaits_all_tools(loop: Loop):
@@ -684,6 +745,30 @@ async def test_a_tool_that_cancels_itself_cancels_the_run(loop: Loop):
     answer = calling(("odd", {}), ("add", {"a": 1, "b": 1}))
     with pytest.raises(asyncio.CancelledError):
         await loop(MockChatModel([answer]), "hi", tools=[odd, add])
+
+
+@both
+async def test_what_is_no_exception_comes_out_as_it_is(loop: Loop):
+    """Such as that of `pytest.fail`; the calls beside it have ended."""
+    ended = []
+
+    class Verdict(BaseException):
+        pass
+
+    async def judge() -> None:
+        await asyncio.sleep(0)
+        raise Verdict
+
+    async def wait() -> None:
+        try:
+            await hangs()
+        finally:
+            ended.append("wait")
+
+    answer = calling(("judge", {}), ("wait", {}))
+    with pytest.raises(Verdict):
+        await loop(MockChatModel([answer]), "hi", tools=[judge, wait])
+    assert ended == ["wait"]
 
 
 @pytest.mark.row("CHAT-07")

@@ -136,7 +136,6 @@ NO_JSON = object()
                 "minItems": 2,
                 "maxItems": 2,
                 "prefixItems": [{"type": "integer"}, {"type": "string"}],
-                "items": False,
             },
         ),
         (dict, {"type": "object"}),
@@ -252,7 +251,6 @@ def test_plain_types(kind: Any, schema: dict[str, Any]) -> None:
                         {"title": "low", "type": "integer"},
                         {"title": "high", "type": "integer", "default": 9},
                     ],
-                    "items": False,
                 }
             },
         ),
@@ -492,12 +490,66 @@ def _missing(x: Missing) -> None: ...  # type: ignore[name-defined]  # noqa: F82
         (lambda x: x, "a lambda has no name: define the tool with def"),
         (3, "a tool is made of a function, not of int"),
         (int, "'int': its parameters cannot be read"),
+        (Wrong, "'Wrong' is no function: make a tool that takes one, or ask for one by `struct"),
     ],
 )
 def test_what_cannot_be_described_is_named(function: Any, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         describe_function(function)
     assert text in caught.value.message
+
+
+@pytest.mark.row("TOOL-08")
+def test_classes_of_pydantic_are_no_functions() -> None:
+    """Their signature does not tell their types."""
+    pydantic = pytest.importorskip("pydantic")
+    with pytest.raises(ConfigError, match="'Buyer' is no function"):
+        describe_function(pydantic.create_model("Buyer", name=(str, ...)))
+
+
+@pytest.mark.row("TOOL-08")
+def test_an_object_that_is_called_says_what_its_class_and_its_method_say() -> None:
+    class Finder:
+        """Finds."""
+
+        def __call__(self, key: int) -> None:
+            """Is called.
+
+            Args:
+                key: what is found.
+            """
+
+    class Silent(Finder):
+        __doc__ = None
+
+    assert describe_function(Finder())[1] == "Finds."
+    _, description, schema = describe_function(Silent())
+    assert description == "Is called."
+    assert schema["properties"]["key"]["description"] == "what is found."
+
+
+@pytest.mark.row("TOOL-08")
+def test_sphinx_docstrings_are_read() -> None:
+    text = """Says.
+
+        More of it.
+
+        :param a: one
+            and more
+        :type a: int
+        :param int b: two: or
+          three
+        :keyword \\*c:
+        :raises ValueError: never
+            at all
+        :returns: nothing of ours
+
+        The end. :param d: no field
+        """
+    assert read_docstring(text) == (
+        "Says.\n\nMore of it.\n\nThe end. :param d: no field",
+        {"a": "one and more", "b": "two: or three"},
+    )
 
 
 def test_what_a_docstring_says() -> None:

@@ -119,7 +119,8 @@ async def test_events_before_a_failure_are_shown():
             async for item in stream:
                 got.append(item)  # noqa: PERF401 -- it fails on the way
     assert isinstance(got[-1], llm.ToolEvent)
-    assert [message.role for message in caught.value.messages] == ["human", "ai"]
+    roles = [message.role for message in caught.value.messages]
+    assert roles == ["human", "ai", "tool", "tool"]
     with pytest.raises(RuntimeError, match="has not come to its end"):
         stream.run  # noqa: B018 -- it is asked for
     assert stream.messages == caught.value.messages
@@ -203,6 +204,18 @@ async def test_leaving_among_events_cancels_and_awaits_the_tools(way: str):
         await task
     assert ended == ["slow"]
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.row("TOOL-23", "TOOL-18")
+async def test_the_conversation_of_a_stream_that_was_left_goes_on():
+    answer = calling(("add", {"a": 1, "b": 1}), ("hang", {}))
+    async with llm.stream_tools(MockChatModel([answer]), "hi", [add, hang]) as stream:
+        async for item in stream:
+            if isinstance(item, llm.ToolEvent):
+                break
+    assert [message.role for message in stream.messages] == ["human", "ai", "tool", "tool"]
+    assert stream.messages[2] == llm.ToolMessage("2", "c0", name="add")
+    assert (await MockChatModel(["ok"]).generate([*stream.messages, "Go on."])).text == "ok"
 
 
 async def test_an_error_that_nobody_reads_is_silent():

@@ -207,3 +207,62 @@ DOG = {**schema_of(kind={"const": "dog"}, b=TEXT), "required": ["kind"]}
 )
 def test_answers_are_taken_back(schema: Any, sent: Any, value: Any) -> None:
     assert FromStrict(schema)(sent) == value
+
+
+def listed(schema: Any) -> dict[str, Any]:
+    return {"type": "array", "items": schema}
+
+
+def mapped(schema: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": schema}
+
+
+PAIR = {"type": "array", "prefixItems": [WHOLE, TEXT], "minItems": 2}
+A, B = schema_of(a=WHOLE), schema_of(b=WHOLE, c=TEXT)
+NESTED = {"$ref": "#/$defs/N"}
+TREE = {"anyOf": [WHOLE, listed(NESTED), mapped(WHOLE)]}
+
+
+@pytest.mark.row("STRU-20", "STRU-15")
+@pytest.mark.parametrize(
+    ("ways", "sent", "value"),
+    [
+        ([listed(A), listed(B)], [{"b": 1, "c": None}], [{"b": 1}]),
+        ([listed(A), listed(B)], [{"a": None}], [{}]),
+        ([listed(CAT), listed(DOG)], [{"kind": "dog", "b": None}], [{"kind": "dog"}]),
+        ([listed(MAPPING), listed(PAIR)], [{"item_1": 1, "item_2": "a"}], [[1, "a"]]),
+        ([listed(MAPPING), listed(PAIR)], [[{"key": "x", "value": 1}]], [{"x": 1}]),
+        ([mapped(A), mapped(B)], [{"key": "x", "value": {"b": 1, "c": None}}], {"x": {"b": 1}}),
+        ([mapped(TEXT), listed(WHOLE)], [{"key": "x", "value": "a"}], {"x": "a"}),
+        ([mapped(TEXT), listed(WHOLE)], [1], [1]),
+        (
+            [mapped(MAPPING), mapped(PAIR)],
+            [{"key": "x", "value": {"item_1": 1, "item_2": "a"}}],
+            {"x": [1, "a"]},
+        ),
+        ([ROW, PAIR], {"item_1": 1, "item_2": "a"}, [1, "a"]),
+        ([ROW, PAIR], {"item_1": "a", "item_2": None}, ["a"]),
+        (
+            [schema_of(m=MAPPING), schema_of(m=PAIR)],
+            {"m": {"item_1": 1, "item_2": "a"}},
+            {"m": [1, "a"]},
+        ),
+        (
+            [schema_of(m=TEXT, n=TEXT), schema_of(m=WHOLE, n=MAPPING)],
+            {"m": 1, "n": []},
+            {"m": 1, "n": {}},
+        ),
+        ([listed(listed(A)), listed(listed(B))], [[{"b": 1, "c": None}]], [[{"b": 1}]]),
+        ([listed(TREE), A], [[{"key": "x", "value": 1}]], [{"x": 1}]),
+        ([listed(TREE), listed(A)], [1, [[], [{"key": "x", "value": 1}]]], [1, [[], {"x": 1}]]),
+        ([{"type": "array", "items": True}, MAPPING], [{"key": 1}], [{"key": 1}]),
+        ([TEXT, MAPPING], [{"key": "x", "value": 1}], {"x": 1}),
+    ],
+)
+def test_alternatives_are_told_apart_by_what_is_in_them(
+    ways: list[Any], sent: Any, value: Any
+) -> None:
+    schema = {"anyOf": ways, "$defs": {"N": TREE}}
+    assert FromStrict(schema)(sent) == value
+    if len(ways) == 2 and "anyOf" not in str(ways):
+        assert FromStrict({**schema, "anyOf": ways[::-1]})(sent) == value

@@ -273,6 +273,7 @@ async def test_a_provider_that_refuses_references_is_named_with_the_type() -> No
     [
         (int, llm.InvalidRequestError("$ref is not supported", status=400)),
         (Node, llm.InvalidRequestError("too long", status=400)),
+        (Node, llm.InvalidRequestError("at #/$defs/Node/items: odd", status=400)),
         (Node, llm.InvalidRequestError("$ref here, and nothing was sent")),
         (Node, llm.RateLimitError("slow down")),
     ],
@@ -312,6 +313,34 @@ async def test_errors_of_the_model_pass_through(kind: Any, error: llm.BelugaErro
 async def test_json_is_found_in_an_answer(text: str) -> None:
     asked = llm.structured(mock(text), Person, max_retries=0)
     assert await asked.generate("Who?") == Person("Ann", 7)
+
+
+@pytest.mark.row("STRU-12", "STRU-06")
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"value": 1, "next": {"value": 2}',
+        '{"value": 1, "next": {"value": 2},}',
+        '{"value": 1 "next": {"value": 2}}',
+        '{"value": 1, "next": {"value": 2}, "note": "}',
+        "{'value': 1, 'next': {\"value\": 2}}",
+        '```json\n{"value": 1, "next": {"value": 2},}\n```',
+        'Here: [{"value": 1}, {"value": 2}',
+    ],
+)
+async def test_a_part_of_a_damaged_value_is_not_taken_for_the_value(text: str) -> None:
+    with pytest.raises(llm.StructuredOutputError) as caught:
+        await llm.structured(mock(text), Node, max_retries=0).generate("A list")
+    assert not (caught.value.last_error or "").startswith("$")
+
+
+@pytest.mark.row("STRU-12", "STRU-07")
+async def test_what_is_damaged_is_told_with_its_place() -> None:
+    """Also where other text comes first, which is not what is wrong."""
+    model = mock('Sure:\n{"name": "Ann",}', ANN)
+    await llm.structured(model, Person).generate("Who?")
+    told = "Error: Expecting property name enclosed in double quotes: line 2 column 16 (char 21)"
+    assert told in model.calls[1].messages[-1].text
 
 
 @pytest.mark.row("STRU-12")

@@ -90,6 +90,9 @@ async def test_an_object_grows(strategy: Any) -> None:
         (Book, ["Well: ", "```json\n", '{"title": "a"', "}\n```"], [{"title": "a"}]),
         (Book, ['{"title": "a", "tags": null, "sold": null}'], [{"title": "a", "sold": None}]),
         (Book, ["no ", "JSON"], []),
+        (Book, ["As {this", '} says: {"', 'title": "a', '"}'], [{}, {"title": "a"}]),
+        (list[int], ["See [no", "te]: [", "1", ", 2]"], [[], [1, 2]]),
+        (list[int], ["See [n", 'ote]: {"value": [', "1", ", 2]"], [[], [1, 2]]),
         (Book, ['{"title": "a"} and {', "more"], [{"title": "a"}]),
     ],
 )
@@ -117,6 +120,19 @@ async def test_what_is_said_before_a_call_is_not_shown() -> None:
     ).stream("Go")
     assert await all_of(stream) == []
     assert await stream.result() == Book("c")
+
+
+@pytest.mark.row("STRU-15", "STRU-16")
+async def test_a_call_of_another_name_is_not_shown() -> None:
+    """What it shows would not grow into the value of the right call, which may still come."""
+
+    def call(at: int, name: str, arguments: str) -> llm.StreamChunk:
+        return llm.StreamChunk(tool_calls=(llm.ToolCallDelta(at, f"c{at}", name, arguments),))
+
+    chunks = [call(0, "other", '{"q": 1}'), call(1, "Book", '{"title": "a"}'), END]
+    stream = llm.structured(MockChatModel([chunks]), Book, strategy="tool").stream("Go")
+    assert await all_of(stream) == [{"title": "a"}]
+    assert await stream.result() == Book("a")
 
 
 @dataclasses.dataclass
@@ -264,6 +280,7 @@ async def test_elements_come_as_soon_as_they_are_complete(strategy: Any) -> None
         (list[Any], '{"value": [1, {"a": [2]}, "x"]}', [1, {"a": [2]}, "x"]),
         (list[int], 'Sure. {"value": [7]} Done. [8]', [7]),
         (list[int], '{"note": 1, "value": [7, 8]}', [7, 8]),
+        (list[int], 'As [noted] in {x}: {"value": [7, 8]}', [7, 8]),
     ],
 )
 async def test_elements_over_every_cut(kind: Any, answer: str, elements: list[Any]) -> None:
@@ -493,3 +510,12 @@ async def test_before_anything_was_shown_it_may_begin_anew(way: str) -> None:
     seen = [one async for one in (stream if way == "values" else stream.items())]
     assert seen == ([[7]] if way == "values" else [7])
     assert await stream.result() == [7]
+
+
+@pytest.mark.row("STRE-28", "STRU-15")
+@pytest.mark.parametrize("begun", ["Some numbers: [", '[ {"value": [', "[                 ", "[]"])
+async def test_an_answer_that_begins_anew_is_read_from_its_beginning(begun: str) -> None:
+    """The list had begun, too, but nothing of it was shown."""
+    model = restarting(*text(begun))
+    stream = llm.structured(model, list[int], strategy="native").stream("Go")
+    assert [one async for one in stream.items()] == [7]

@@ -16,6 +16,7 @@ from collections.abc import Set as AbstractSet
 from typing import (  # noqa: UP035 -- people do
     Annotated,
     Any,
+    ClassVar,
     Final,
     Generic,
     List,
@@ -25,6 +26,7 @@ from typing import (  # noqa: UP035 -- people do
     NotRequired,
     Optional,
     Required,
+    Self,
     TypedDict,
     TypeVar,
     Union,
@@ -122,6 +124,52 @@ class Span(NamedTuple):
     high: int = 9
 
 
+@dataclasses.dataclass
+class Made(Generic[T]):
+    """Its constructor takes more than it keeps."""
+
+    kept: int
+    given: dataclasses.InitVar[T]
+    other: dataclasses.InitVar[int] = 3
+    shared: ClassVar[int] = 1
+    total: int = dataclasses.field(init=False, default=0)
+
+    def __post_init__(self, given: Any, other: int) -> None:
+        self.total = self.kept + given + other
+
+
+@dataclasses.dataclass
+class Kin:
+    kids: list[Self] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Nearer(Kin):
+    near: Short | None = None
+
+
+@dataclasses.dataclass
+class All:
+    kind: Literal["all"]
+    of: list[All | Some | int]
+
+
+@dataclasses.dataclass
+class Some:
+    kind: Literal["any"]
+    of: list[All | Some | int]
+
+
+@dataclasses.dataclass
+class Left:
+    of: Left | Right | list[Left] | list[Right] | int
+
+
+@dataclasses.dataclass
+class Right:
+    of: Left | Right | list[Left] | list[Right] | int
+
+
 class Base(TypedDict, Generic[T]):
     a: T
 
@@ -174,6 +222,8 @@ INFINITE = float("inf")
         (decimal.Decimal, 1.5, decimal.Decimal("1.5")),
         (Colour, "red", Colour.RED),
         (Colour, 2.0, Colour.TWO),
+        (Literal[Colour.TWO, "x"], 2, Colour.TWO),
+        (Literal[Colour.TWO, "x"], "x", "x"),
         (Literal[1, None], None, None),  # noqa: PYI061 -- people do
         (List[int], [1], [1]),  # noqa: UP006
         (list, [1, "a"], [1, "a"]),
@@ -205,6 +255,9 @@ INFINITE = float("inf")
         (Old | New, {"kind": 2, "size": 1}, New(1)),
         (Old | New, {"type": "old", "firstName": "a"}, Old("a")),
         (Checked, {"size": -3, "strange": 1}, Checked(3)),
+        (Made[int], {"kept": 1, "given": 2}, Made(1, 2)),
+        (Kin, {"kids": [{"kids": [{}]}]}, Kin([Kin([Kin()])])),
+        (Nearer, {"kids": [{"near": {"name": "a"}}]}, Nearer([Nearer([], Short("a"))])),
         (Place, [1], Place(1)),
         (Place, {"x": 1, "y": 2}, Place(1, 2)),
         (Span, [1], Span(1)),
@@ -273,6 +326,9 @@ def _problem(kind: Any) -> MisfitError:
         (Level, {}, "$: expected 1, got object"),
         (Literal[1, "a"], 1.5, "$: expected one of 1, 'a', got 1.5"),
         (Literal[True], 1, "$: expected true, got 1"),
+        (Literal[Colour.TWO], "red", "$: expected 2, got 'red'"),
+        (Made[int], {"kept": 1, "given": "a"}, "$.given: expected int, got str"),
+        (Made, {"kept": 1}, "$.given: missing"),
         (list[int], {}, "$: expected array, got object"),
         (list[int], [1, "a", None], "$[1]: expected int, got str; $[2]: expected int, got null"),
         (Annotated[list[int], Meta(min_length=1)], [], "$: expected array of length >= 1, got 0"),
@@ -341,6 +397,29 @@ def test_many_problems_are_counted() -> None:
     assert str(error).endswith("; $: no; and 2 more")
 
 
+@pytest.mark.row("STRU-06", "STRU-21")
+@pytest.mark.parametrize(
+    ("kind", "wrap", "path"),
+    [
+        (All | Some, lambda inner: {"kind": "any", "of": [inner]}, ".of[0]"),
+        (Left | Right, lambda inner: {"of": inner}, ".of"),
+        (Left | Right, lambda inner: {"of": [{"of": inner}]}, ".of[0].of"),
+    ],
+)
+def test_alternatives_that_share_their_parts_do_not_multiply(
+    kind: Any, wrap: Callable[[Any], Any], path: str
+) -> None:
+    """Read once for each alternative at each level, this would never end."""
+    value: Any = "x"
+    for _ in range(30):
+        value = wrap(value)
+    with pytest.raises(MisfitError) as caught:
+        shape_of(kind).read(value)
+    [problem] = caught.value.problems
+    assert problem.path == "$" + path * 30
+    assert "got str" in problem.text
+
+
 def test_paths_begin_where_the_value_stands() -> None:
     with pytest.raises(MisfitError, match=r"^\$\.x\[0\]: expected int"):
         shape_of(list[int]).read(["a"], "$.x")
@@ -357,6 +436,8 @@ def test_paths_begin_where_the_value_stands() -> None:
         (list[Plain], "type Plain has no JSON Schema"),
         (dict[Short, int], "keys of an object cannot be object"),
         (dict[int | Short, int], "keys of an object cannot be int | object"),
+        (dict[bytearray, int], "keys of an object cannot be bytearray"),
+        (Self, "type Self has no JSON Schema"),
         (Odd, "(1, 2) is no JSON value to choose"),
         (Annotated[int, Meta(pattern="a")], "Can only set `pattern` on a str"),
         (3, "type 3 has no JSON Schema"),
@@ -446,6 +527,14 @@ def test_facts_beside_types_are_told() -> None:
     }
     twice = Annotated[Annotated[int, "inner", re.compile("x")], "outer"]
     assert SchemaWriter().write(twice) == {"type": "integer", "description": "outer"}
+
+
+@pytest.mark.row("STRU-18", "STRU-19")
+@pytest.mark.parametrize("value", [NAN, INFINITE, [1, -INFINITE]])
+def test_a_default_that_json_does_not_have_is_not_told(value: Any) -> None:
+    far = attrs.make_class("Far", {"far": attrs.field(default=value, type=Any)})
+    assert Target[Any](far).schema["properties"]["far"] == {}
+    assert Target[Any](far).schema["required"] == []
 
 
 @pytest.mark.row("STRU-18")

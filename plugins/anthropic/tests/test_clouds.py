@@ -470,3 +470,10 @@ def test_they_are_found_by_their_entry_points():
         "bedrock-anthropic": BedrockAnthropicChatModel,
         "vertex-anthropic": VertexAnthropicChatModel,
     }
+
+
+@pytest.mark.row("HEAL-03")
+def test_clouds_have_no_list_to_be_probed_with():
+    """One token is asked for instead."""
+    assert VertexAnthropicDialect(project="my-project").probe_request(None) is None
+    assert BedrockAnthropicDialect().probe_request(None) is None

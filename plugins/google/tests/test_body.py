@@ -87,6 +87,71 @@ def test_keywords_that_are_refused_take_another_form():
     }
 
 
+def _object(**properties):
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _ref(name):
+    return {"$ref": f"#/$defs/{name}"}
+
+
+TEXT, NULL = {"type": "string"}, {"type": "null"}
+
+
+@pytest.mark.row("PROV-06", "STRU-21")
+@pytest.mark.parametrize(
+    ("schema", "required"),
+    [
+        (  # a tree, whose root stands outside of the definitions
+            {
+                **_object(name=TEXT, kids={"type": "array", "items": _ref("Tree")}),
+                "$defs": {"Tree": _object(name=TEXT, kids={"items": _ref("Tree")})},
+            },
+            {"": ["name", "kids"], "Tree": ["name"]},
+        ),
+        (  # two that refer to each other, and one beside them
+            {
+                **_object(a=_ref("A"), c=_ref("C")),
+                "$defs": {
+                    "A": _object(b={"anyOf": [_ref("B"), NULL]}, c=_ref("C")),
+                    "B": _object(a=_ref("A"), d=TEXT),
+                    "C": _object(d=TEXT),
+                },
+            },
+            {"": ["a", "c"], "A": ["c"], "B": ["d"], "C": ["d"]},
+        ),
+        (_object(me={"$ref": "#"}, d=TEXT), {"": ["d"]}),
+        ({**_object(a=TEXT), "$defs": {"Odd": 3, "True": True}}, {"": ["a"]}),
+        ({"properties": {"a": _ref("X")}, "required": 3, "$defs": []}, {"": 3}),
+        ({"properties": [], "required": ["a"], "anyOf": [{"$ref": 3}]}, {"": ["a"]}),
+    ],
+)
+def test_what_leads_back_to_itself_is_not_required(encode, schema, required):
+    form = ResponseFormat.json_schema(schema)
+    sent = encode(response_format=form).json["generationConfig"]["responseJsonSchema"]
+    found = {"": sent["required"]}
+    if isinstance(sent.get("$defs"), dict):
+        parts = sent["$defs"].items()
+        found |= {name: part["required"] for name, part in parts if isinstance(part, dict)}
+    assert found == required
+    assert sent["properties"] == schema["properties"]
+
+
+@pytest.mark.row("PROV-06", "STRU-21")
+def test_only_the_property_that_leads_back_is_loosened(encode):
+    """The pairs of a mapping stay pairs; and an object within that does not lead back, as it is."""
+    pair = _object(key=TEXT, value=_ref("Tree"))
+    tree = _object(kids={"type": "array", "items": pair}, size=_object(x=TEXT, top=TEXT))
+    near = {"anyOf": [{"type": "array", "items": _object(name=TEXT, tree=_ref("Tree"))}, NULL]}
+    form = ResponseFormat.json_schema({**near, "$defs": {"Tree": {**tree, "items": [near]}}})
+    sent = encode(response_format=form).json["generationConfig"]["responseJsonSchema"]
+    assert sent["anyOf"] == near["anyOf"]
+    [loose] = sent["$defs"]["Tree"]["items"]
+    assert loose["anyOf"][0]["items"]["required"] == ["name"]
+    assert sent["$defs"]["Tree"]["properties"] == tree["properties"]
+    assert sent["$defs"]["Tree"]["required"] == ["size"]
+
+
 @pytest.mark.row("PROV-33", "TOOL-19", "OPTI-10", "PROV-06")
 @pytest.mark.parametrize(
     ("choice", "sent"),

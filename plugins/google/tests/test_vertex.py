@@ -112,3 +112,9 @@ def test_capabilities(dialect, vertex):
     assert (old.prefill, dialect.capabilities(NEW).prefill, new.prefill) == (True, None, False)
     assert (dialect.capabilities(OLD).reasoning, old.reasoning) == (False, True)
     assert old.count_tokens
+
+
+@pytest.mark.row("HEAL-03")
+def test_vertex_has_no_list_to_be_probed_with():
+    """The list of Google's models tells nothing of the project, so one token is asked for."""
+    assert VertexDialect(project="p").probe_request(None) is None

@@ -10,6 +10,7 @@ import pytest
 
 import beluga_llm as llm
 from beluga_llm_mcp._content import to_content
+from beluga_llm_mcp._session import _listed
 from beluga_llm_mcp._tools import McpTool, _named
 
 PNG = base64.b64encode(b"\x89PNG").decode()
@@ -141,3 +142,35 @@ def test_names_are_those_that_providers_take():
     assert [_named(name, taken) for name in ("a", "a.b", "a/b", "é", long, long)] == [
         "a", "a_b", "a_b_2", "_", "n" * 64, "n" * 62 + "_2",
     ]  # fmt: skip
+
+
+class Pages:
+    """A client of a server that gives its tools page by page."""
+
+    def __init__(self, pages: list[tuple[str, str | None]]) -> None:
+        self.pages = pages
+        self.asked: list[str | None] = []
+
+    async def list_tools(self, *, cursor: str | None = None) -> mcp_types.ListToolsResult:
+        self.asked.append(cursor)
+        name, following = self.pages[len(self.asked) - 1]
+        tools = [mcp_types.Tool(name=name, input_schema={"type": "object"})]
+        return mcp_types.ListToolsResult(tools=tools, next_cursor=following)
+
+
+@pytest.mark.row("DIST-05")
+@pytest.mark.parametrize(
+    ("pages", "asked"),
+    [
+        ([("a", None)], [None]),
+        ([("a", "2"), ("b", "3"), ("c", None)], [None, "2", "3"]),
+        ([("a", "2"), ("b", "2")], [None, "2"]),
+    ],
+    ids=["one", "three", "a server that goes round in circles"],
+)
+async def test_all_pages_of_tools_are_read(
+    pages: list[tuple[str, str | None]], asked: list[str | None]
+):
+    client: Any = Pages(pages)
+    assert [tool.name for tool in await _listed(client)] == [name for name, _ in pages]
+    assert client.asked == asked

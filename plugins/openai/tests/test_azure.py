@@ -290,3 +290,21 @@ def test_it_is_found_by_its_entry_point():
     if not found:
         pytest.skip("beluga-llm-openai is not installed here")
     assert next(iter(found)).load() is AzureOpenAIChatModel
+
+
+@pytest.mark.row("HEAL-03")
+@pytest.mark.parametrize("kind", [AzureChatDialect, AzureResponsesDialect])
+@pytest.mark.parametrize(
+    ("base_url", "version", "path"),
+    [
+        ("https://x.openai.azure.com", None, "/openai/v1/models"),
+        ("https://x.openai.azure.com/openai", None, "/v1/models"),
+        ("https://x.openai.azure.com", "2024-10-21", "/openai/models"),
+        ("https://gateway.example/own", None, "/models"),
+    ],
+)
+def test_a_probe_asks_for_the_models_of_the_resource(kind, base_url, version, path):
+    probe = kind(base_url=base_url, api_version=version).probe_request(None)
+    assert (probe.method, probe.path) == ("GET", path)
+    assert probe.query == ({"api-version": version} if version else {})
+    assert kind(base_url=f"https://gateway.example{kind.path}").probe_request(None) is None

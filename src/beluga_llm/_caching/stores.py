@@ -5,17 +5,15 @@ A store keeps bytes under keys; a Redis or any other one is an object with the s
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from beluga_llm._clock import SYSTEM_CLOCK, WALL_CLOCK, Clock
 from beluga_llm._errors import ConfigError
-
-T = TypeVar("T")
+from beluga_llm._faults import Faults
+from beluga_llm._sqlite import SQLiteFile
 
 
 @runtime_checkable
@@ -43,8 +41,10 @@ class CacheStore(Protocol):
         ...
 
 
-class MemoryCache:
+class MemoryCache(Faults):
     """A store in this process; when it is full, the value goes that was not asked for longest.
+
+    Tests look into it with `keys()` and have it fail with `fail_next(error)`.
 
     Args:
         max_size: how many values it keeps.
@@ -64,6 +64,7 @@ class MemoryCache:
 
     async def get(self, key: str) -> bytes | None:
         """The value; None where there is none, or its time is over."""
+        self._fault("get")
         with self._lock:
             found = self._values.get(key)
             if found is None:
@@ -77,6 +78,7 @@ class MemoryCache:
 
     async def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Keeps a value for `ttl` seconds; None: for ever."""
+        self._fault("set")
         until = None if ttl is None else self._clock.time() + ttl
         with self._lock:
             self._values[key] = value, until
@@ -86,13 +88,21 @@ class MemoryCache:
 
     async def delete(self, key: str) -> None:
         """Removes a value, if there is one."""
+        self._fault("delete")
         with self._lock:
             self._values.pop(key, None)
 
     async def clear(self) -> None:
         """Removes all values."""
+        self._fault("clear")
         with self._lock:
             self._values.clear()
+
+    def keys(self) -> list[str]:
+        """The keys whose time is not over, the longest unused first."""
+        now = self._clock.time()
+        with self._lock:
+            return [key for key, (_, until) in self._values.items() if until is None or now < until]
 
     async def aclose(self) -> None:
         """Does nothing: the values stay for whoever asks again."""
@@ -121,13 +131,12 @@ class SQLiteCache:
     def __init__(self, path: str | Path, *, clock: Clock | None = None) -> None:
         self.path = Path(path)
         self._clock = clock or WALL_CLOCK
-        self._lock = threading.Lock()
-        self._connection: Any = None
+        self._file = SQLiteFile(path, _SCHEMA)
 
     async def get(self, key: str) -> bytes | None:
         """The value; None where there is none, or its time is over."""
         now = self._clock.time()
-        found = await self._run(
+        found = await self._file.run(
             lambda base: base.execute(
                 "SELECT value FROM answers WHERE key = ? AND (until IS NULL OR until > ?)",
                 (key, now),
@@ -145,48 +154,19 @@ class SQLiteCache:
             base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (key, text, until))
             base.execute("DELETE FROM answers WHERE until <= ?", (now,))
 
-        await self._run(write)
+        await self._file.run(write)
 
     async def delete(self, key: str) -> None:
         """Removes a value, if there is one."""
-        await self._run(lambda base: base.execute("DELETE FROM answers WHERE key = ?", (key,)))
+        await self._file.run(lambda base: base.execute("DELETE FROM answers WHERE key = ?", (key,)))
 
     async def clear(self) -> None:
         """Removes all values."""
-        await self._run(lambda base: base.execute("DELETE FROM answers"))
+        await self._file.run(lambda base: base.execute("DELETE FROM answers"))
 
     async def aclose(self) -> None:
         """Closes the file; a later use opens it again."""
-        await asyncio.to_thread(self._close)
-
-    async def _run(self, work: Callable[[Any], T]) -> T:
-        return await asyncio.to_thread(self._locked, work)
-
-    def _locked(self, work: Callable[[Any], T]) -> T:
-        with self._lock:
-            if self._connection is None:
-                self._connection = self._open()
-            with self._connection as base:  # one transaction
-                return work(base)
-
-    def _open(self) -> Any:
-        import sqlite3
-
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _close(self) -> None:
-        with self._lock:
-            connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        await self._file.aclose()
 
     def __repr__(self) -> str:
         return f"<SQLiteCache {self.path.name}>"

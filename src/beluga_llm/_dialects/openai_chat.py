@@ -94,6 +94,12 @@ class OpenAIChatDialect(Dialect):
         body.update(provider_options(request, self.provider))
         return HttpRequest(path=self.path, json=self.finish_body(body), notes=tuple(notes))
 
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The list of models, or what the server has in its place."""
+        path = self.quirks.probe_path
+        root = self.path.removesuffix("/chat/completions")
+        return HttpRequest(path=root + path, method="GET") if path else None
+
     def decoder(self, request: ChatRequest) -> Decoder:
         """A decoder for the stream or the whole body."""
         quirks = self._of_model(request.options.model).quirks

@@ -84,6 +84,10 @@ class OpenAIResponsesDialect(Dialect):
             body["stream"] = True
         return HttpRequest(path=self.path, json=_merged(body, theirs), notes=tuple(notes))
 
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The list of models."""
+        return HttpRequest(path=self.path.removesuffix("/responses") + "/models", method="GET")
+
     def decoder(self, request: ChatRequest) -> Decoder:
         """A decoder for the stream or the whole body."""
         options = request.options

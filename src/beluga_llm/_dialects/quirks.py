@@ -114,6 +114,8 @@ class ChatQuirks:
         finish_reasons: the server's own words for why an answer ended, beside the known ones.
         terminal: "optional" where the server gives no evidence that an answer is complete.
         end_marker: whether streams end with `[DONE]`.
+        probe_path: what is asked for to see whether the server takes the key; "" where only an
+            answer tells.
         error_codes: error codes in lower case, beside the common ones, to classes or their names.
         error_patterns: regular expressions for error messages, to classes or their names.
         capabilities: what is known of every model of the server.
@@ -170,6 +172,7 @@ class ChatQuirks:
         default="required", validator=validators.in_(("required", "optional"))
     )
     end_marker: bool = True
+    probe_path: str = "/models"
     error_codes: Mapping[str, ErrorClass] = field(default=EMPTY, converter=_error_codes)
     error_patterns: tuple[tuple[str, ErrorClass], ...] = field(
         default=(), converter=_error_patterns
@@ -195,7 +198,7 @@ class ChatQuirks:
 
 
 _ADDED = frozenset(("unsupported", "unsupported_parts"))
-_SERVER_WIDE = frozenset(("terminal", "error_codes", "error_patterns", "models"))
+_SERVER_WIDE = frozenset(("terminal", "probe_path", "error_codes", "error_patterns", "models"))
 _NAMES = frozenset(attribute.name for attribute in fields(ChatQuirks)) - _SERVER_WIDE
 
 

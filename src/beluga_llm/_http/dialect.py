@@ -170,6 +170,14 @@ class Dialect(ABC):
         """The number in the answer to a count request; what is no integer is an error."""
         return None
 
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The cheapest request that tells whether the provider takes the key: its list of models.
+
+        None where there is no such thing; then one token is asked for. Any answer in JSON that is
+        no error will do. The request has no messages, but options, with the model.
+        """
+        return None
+
     def framing(self, request: ChatRequest) -> Framing:
         """How the bytes of the answer are cut: server-sent events, or one whole body."""
         return SSE() if request.streaming else WholeBody()

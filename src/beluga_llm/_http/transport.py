@@ -19,6 +19,7 @@ from beluga_llm._errors import (
     RequestTimeoutError,
 )
 from beluga_llm._http.failures import clean, failed
+from beluga_llm._http.forbidden import check_allowed
 from beluga_llm._http.pool import Pool, Reminder, keep
 from beluga_llm._http.response import AiohttpResponse
 from beluga_llm._http.wire import Response, WireRequest
@@ -74,6 +75,7 @@ class AiohttpTransport:
         """Sends a request; see `Transport.request`."""
         import aiohttp
 
+        check_allowed(request.url)
         pool = self._pools.get(asyncio.get_running_loop()) or await self._open()
         if pool.session.closed:
             raise ConnectionFailedError("the session given to the model is closed")

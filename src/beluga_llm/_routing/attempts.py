@@ -51,7 +51,7 @@ class Plan(ABC):
             BelugaError: instead of the failure.
         """
 
-    def refuses(self, chunks: Sequence[StreamChunk]) -> bool:
+    async def refuses(self, chunks: Sequence[StreamChunk]) -> bool:
         """Whether a whole answer is none, so that another attempt follows."""
         return False
 
@@ -89,7 +89,7 @@ async def in_turn(request: ChatRequest, plan: Plan, mid_stream: MidStream = "rai
                         for told in answer.told(withheld):
                             yield told
                         withheld = None
-            if withheld is None or not plan.refuses(withheld):
+            if withheld is None or not await plan.refuses(withheld):
                 break
             continue
         except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -16,6 +16,9 @@ from beluga_llm._model import ChatModel
 from beluga_llm._request import ChatRequest
 from beluga_llm._tokens import TokenCount
 from beluga_llm._validate import MessageInput, ToolInput, join_tools
+
+if TYPE_CHECKING:
+    from beluga_llm._health import Health
 
 
 class CompositeChatModel(ChatModel):
@@ -47,6 +50,11 @@ class CompositeChatModel(ChatModel):
     ) -> TokenCount:
         """The first model's count."""
         return await self.models[0].count_tokens(messages, join_tools(self._tools, tools, win=True))
+
+    async def _health(self, *, probe: bool) -> Health:
+        from beluga_llm._health import joint_health
+
+        return await joint_health(self, dict.fromkeys(self.models), probe=probe)
 
     def _inside(self) -> tuple[ChatModel, ...]:
         return self.models

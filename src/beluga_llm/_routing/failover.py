@@ -190,19 +190,10 @@ class FailoverPlan(Plan):
             if len(self._attempts) == 1:
                 return False
             raise _all_failed(self._attempts, error) from error
-        failed = self._attempts[-1]
-        self._turn()
-        await tell(
-            self._request.call,
-            "fallback",
-            failed=failed,
-            error=error,
-            provider=self._current.provider,
-            model_id=self._current.model_id,
-        )
+        await self._turn(error)
         return True
 
-    def refuses(self, chunks: Sequence[StreamChunk]) -> bool:
+    async def refuses(self, chunks: Sequence[StreamChunk]) -> bool:
         """Whether the whole answer is refused and another model is left."""
         refused = self._rules.when_response
         if refused is None or self._request.streaming or not self._left:
@@ -210,7 +201,7 @@ class FailoverPlan(Plan):
         if not refused(fold(chunks)):
             return False
         self._note(None)
-        self._turn()
+        await self._turn(None)
         return True
 
     def facts(self) -> dict[str, Any]:
@@ -221,8 +212,12 @@ class FailoverPlan(Plan):
         made = {"provider": now.provider, "model_id": now.model_id}
         return {"fallback": {**made, "attempts": len(self._attempts) + 1}}
 
-    def _turn(self) -> None:
-        self._current = self._left.popleft()
+    async def _turn(self, error: Exception | None) -> None:
+        """Turns to the next model, and tells of it."""
+        now = self._current = self._left.popleft()
+        facts = {"provider": now.provider, "model_id": now.model_id}
+        failed = self._attempts[-1]
+        await tell(self._request.call, "fallback", failed=failed, error=error, **facts)
 
     def _note(self, error: Exception | None) -> None:
         now, clock = self._current, self._rules.clock

@@ -13,6 +13,13 @@ from beluga_llm import _json
 _FENCED = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
+_TOKEN = re.compile(r'[{}\[\]]|"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+"""A bracket, or a string, whose brackets do not count."""
+
+OBJECT_BEGINS = re.compile(r'\{(?=\s*["}])')
+JSON_BEGINS = re.compile(rf'{OBJECT_BEGINS.pattern}|\[(?=\s*(?:["{{\[\]0-9-]|tr|fa|nu))')
+"""Brackets that begin JSON, and not a `{placeholder}` or a [note]."""
+
 _MOST_TRIED = 100
 """Brackets in a text that are tried as the beginning of a value."""
 
@@ -43,6 +50,7 @@ def json_values(text: str) -> Iterator[Any]:
         found = True
         yield value
     if not found:
+        problem = _damage(text) or problem
         raise _json.JsonError("the answer is empty" if not text.strip() else problem)
 
 
@@ -54,9 +62,37 @@ def _inside(text: str) -> Iterator[Any]:
             continue
     end = 0
     for opening in islice(_OPENING.finditer(text), _MOST_TRIED):
-        if opening.start() >= end and (found := value_at(text, opening.start())) is not None:
+        start = opening.start()
+        if start < end:
+            continue
+        if (found := value_at(text, start)) is not None:
             value, end = found
             yield value
+        elif (balanced := _balanced(text, start)) is not None:
+            end = balanced  # a part of a damaged value is not the value
+        elif JSON_BEGINS.match(text, start):
+            return  # cut before its end, and all that follows is a part of it
+
+
+def _balanced(text: str, start: int) -> int | None:
+    """Where the bracket at a place is closed; None where it is not."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        if not depth:
+            return token.end()
+    return None
+
+
+def _damage(text: str) -> str:
+    """What is wrong with the JSON that begins somewhere in a text; "" where none does."""
+    begin = JSON_BEGINS.search(text)
+    try:
+        if begin is not None:
+            _decoder.raw_decode(text, begin.start())
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return ""
 
 
 def value_at(text: str, place: int) -> tuple[Any, int] | None:

@@ -6,13 +6,9 @@ import re
 from typing import Any
 
 from beluga_llm._partial_json import NOTHING, partial_value
-from beluga_llm._structured.answers import value_at
+from beluga_llm._structured.answers import JSON_BEGINS, OBJECT_BEGINS, value_at
 
-_FIRST_HALF = re.compile("[\ud800-\udbff]\\Z")
-"""Half a character at the end: the other half is on its way."""
-
-_BARE_LIST = re.compile(r"[^{\[]*\[")
-_WRAPPED_LIST = re.compile(r'[^{]*\{\s*"value"\s*:\s*\[')
+_LIST = re.compile(r'\[|\{\s*"value"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -23,11 +19,12 @@ def growing_value(text: str, *, wrapped: bool) -> Any:
         text: the answer so far; words before the value are skipped.
         wrapped: whether the value is the object's member `value`.
     """
-    begin = _BARE_LIST.match(text) if wrapped else None
-    start = begin.end() - 1 if begin else text.find("{")
-    if start < 0:
+    begin = (JSON_BEGINS if wrapped else OBJECT_BEGINS).search(text)
+    if begin is None:
         return NOTHING
-    value = partial_value(_FIRST_HALF.sub("", text[start:]))
+    if "\ud800" <= text[-1] <= "\udbff":
+        text = text[:-1]  # half a character: the other half is on its way
+    value = partial_value(text[begin.start() :])
     if not wrapped or not isinstance(value, dict):
         return value
     return value.get("value", value or NOTHING)  # it may have been left unwrapped
@@ -37,6 +34,10 @@ class ElementScanner:
     """Finds the elements of a list that arrives, each once it is complete."""
 
     def __init__(self) -> None:
+        self._begin_with("")
+
+    def _begin_with(self, text: str) -> None:
+        self._text = text
         self._place = 0
         self._closed = False
 
@@ -44,10 +45,14 @@ class ElementScanner:
         """The elements that are complete now and were not before.
 
         Args:
-            text: the whole answer so far.
+            text: the whole answer so far; another answer than before is read from its beginning.
         """
+        if not text.startswith(self._text):
+            self._begin_with(text)
+        self._text = text
         if not self._place:
-            begin = _BARE_LIST.match(text) or _WRAPPED_LIST.match(text)
+            value = JSON_BEGINS.search(text)
+            begin = _LIST.match(text, value.start()) if value else None
             if begin is None:
                 return []
             self._place = begin.end()

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _CUT = "answer was cut by the token limit"
 _REFERENCES = re.compile(
-    r"\$ref|\$defs|\brecursi|\bcircular|\bcyclic|\breferences?\b", re.IGNORECASE
+    r"\$ref|\$defs(?!/)|\brecursi|\bcircular|\bcyclic|\breferences?\b", re.IGNORECASE
 )
 
 

@@ -17,7 +17,7 @@ from beluga_llm._option_types import ResponseFormat
 from beluga_llm._options import UNSET
 from beluga_llm._structured.answers import spoken
 from beluga_llm._structured.target import Form, Target
-from beluga_llm._tool_types import ToolDefinition
+from beluga_llm._tool_types import ToolCall, ToolDefinition
 
 StrategyName: TypeAlias = Literal["auto", "native", "tool", "prompt"]
 
@@ -92,13 +92,13 @@ class ForcedTool(Strategy):
 
     def answer(self, message: AIMessage, target: Target[Any]) -> str:
         """The arguments of the tool's first call; without a call, what the model says instead."""
-        named = [call for call in message.tool_calls if call.name == target.name]
-        calls = named or message.tool_calls  # some models get the name wrong
+        calls = _named(message, target) or message.tool_calls  # some models get the name wrong
         return calls[0].arguments if calls else message.text
 
     def unfinished(self, message: AIMessage, target: Target[Any]) -> str:
-        """The arguments alone: text may come before the call."""
-        return self.answer(message, target) if message.tool_calls else ""
+        """The arguments alone: text, and calls of other names, may come before the call."""
+        calls = _named(message, target)
+        return calls[0].arguments if calls else ""
 
 
 class Prompt(Strategy):
@@ -142,6 +142,10 @@ def chosen(name: str, capabilities: Capabilities, *, thinks: bool) -> Strategy:
         return STRATEGIES["native"]
     can_be_forced = capabilities.tools and "named" in (capabilities.tool_choice or ())
     return STRATEGIES["tool" if can_be_forced and not thinks else "prompt"]
+
+
+def _named(message: AIMessage, target: Target[Any]) -> list[ToolCall]:
+    return [call for call in message.tool_calls if call.name == target.name]
 
 
 def _no_calls(capabilities: Capabilities) -> dict[str, Any]:

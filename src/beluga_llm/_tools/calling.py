@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -61,47 +61,49 @@ _REPORTED = (ToolError, ToolArgumentsError, ToolNotFoundError, NoResultInTimeErr
 
 
 class Caller:
-    """Runs calls of some tools."""
+    """Runs calls of some tools.
+
+    Attributes:
+        around: what stands around each call, such as a span.
+    """
+
+    around: Callable[[ToolCall, Awaitable[Content]], Awaitable[Content]] | None = None
 
     def __init__(self, tools: ToolSet, settings: ToolSettings) -> None:
         self._tools = tools
         self._settings = settings
 
-    async def run_all(
-        self, calls: Sequence[ToolCall], slots: Sequence[Slot] | None = None
-    ) -> list[ToolEvent]:
-        """What became of the calls, in their order.
-
-        Args:
-            calls: all calls of one turn.
-            slots: where each event is put as soon as it is there.
+    async def run_all(self, calls: Sequence[tuple[ToolCall, Slot]]) -> None:
+        """Runs the calls of one turn; each event is put into its slot as soon as it is there.
 
         Raises:
             ToolFailedError: a tool failed, and that is not to be told to the model.
         """
-        loop = asyncio.get_running_loop()
-        slots = [loop.create_future() for _ in calls] if slots is None else slots
-        jobs = list(zip(calls, slots, strict=True))
-        for batch in [jobs] if self._settings.parallel else [[job] for job in jobs]:
+        for batch in [calls] if self._settings.parallel else [[call] for call in calls]:
             await self._run_together(batch)
-        return [slot.result() for slot in slots]
 
     async def _run_together(self, jobs: Sequence[tuple[ToolCall, Slot]]) -> None:
         failures: list[Exception] = []
         tasks: list[asyncio.Task[None]] = []
 
+        def stop() -> None:
+            for task in tasks:
+                task.cancel()
+
         async def run(call: ToolCall, slot: Slot) -> None:
             try:
                 slot.set_result(await self._run(call))
             except Exception as error:  # noqa: BLE001 -- raised below, when all have ended
+                if not failures:  # once, so that nobody's clean-up is interrupted
+                    # soon, for tasks that begin eagerly may fail before all are made
+                    asyncio.get_running_loop().call_soon(stop)
                 failures.append(error)
-                if len(failures) == 1:  # once, so that nobody's clean-up is interrupted
-                    for task in tasks:
-                        if task is not asyncio.current_task():
-                            task.cancel()
 
-        async with asyncio.TaskGroup() as group:
-            tasks += [group.create_task(run(call, slot)) for call, slot in jobs]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks += [group.create_task(run(call, slot)) for call, slot in jobs]
+        except BaseExceptionGroup as failed:  # with what is no Exception, such as pytest.fail's
+            raise failed.exceptions[0] from None
         if failures:
             raise failures[0]
         for task in tasks:
@@ -112,7 +114,8 @@ class Caller:
         error: Exception | None = await self._refusal(call)
         if error is None:
             try:
-                content = await self._content(call)
+                running = self._content(call)
+                content = await (running if self.around is None else self.around(call, running))
             except Exception as problem:  # noqa: BLE001 -- told or raised below
                 error = problem
         if error is not None:

@@ -152,7 +152,8 @@ def tool(
             \"\"\"The weather in a city right now.\"\"\"
 
     The schema comes from the signature, the annotations, also `Annotated` with `msgspec.Meta`, and
-    the docstring in Google or NumPy style. Wrong arguments are told to the model, with paths.
+    the docstring in Google, NumPy or Sphinx style. Wrong arguments are told to the model, with
+    paths.
 
     An async function is awaited. Any other one runs in a thread of its own, with the context
     variables of the caller. A thread cannot be stopped: after a timeout or a cancellation it goes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -9,11 +10,11 @@ from attrs import frozen
 
 from beluga_llm._delegating import as_model
 from beluga_llm._errors import ToolFailedError
-from beluga_llm._messages import AIMessage, Message
+from beluga_llm._messages import AIMessage, Message, ToolMessage
 from beluga_llm._model import ChatModel
 from beluga_llm._options import UNSET, GenerateOptions, check_keywords, check_layer
 from beluga_llm._tool_types import ToolCall
-from beluga_llm._tools.calling import Caller, ToolEvent
+from beluga_llm._tools.calling import Caller, Slot
 from beluga_llm._tools.settings import AfterTool, BeforeTool, OnError, OnToolError, ToolSettings
 from beluga_llm._tools.toolset import Runnable, ToolSet
 from beluga_llm._usage import NO_USAGE, Usage
@@ -21,6 +22,9 @@ from beluga_llm._validate import MessageInput, ensure_messages
 
 if TYPE_CHECKING:
     from beluga_llm._keywords import LoopKeywords
+
+UNFINISHED = "no result: the call failed or was stopped"
+"""What a model is told of such a call, where a conversation that broke off is gone on with."""
 
 
 @frozen
@@ -55,11 +59,12 @@ class Rounds:
         check_keywords(keywords)
         check_layer(options)
         self.tools = tools if isinstance(tools, ToolSet) else ToolSet(tools)
-        self.caller = Caller(self.tools, settings)
-        self.messages: list[Message] = []
         self.usage = NO_USAGE
         self.rounds = 0
         self._given = messages
+        self._said: list[Message] = []
+        self._calls: Sequence[tuple[ToolCall, Slot]] = ()
+        self._caller = Caller(self.tools, settings)
         self._most = settings.max_rounds
         self._options = options
         self._keywords = keywords
@@ -74,40 +79,68 @@ class Rounds:
             ToolFailedError: there were enough rounds.
         """
         if self.rounds == 0:
-            self.messages += ensure_messages(self._given)
+            self._said += ensure_messages(self._given)
         if self.rounds == self._most:
             plural = "" if self._most == 1 else "s"
-            raise self.failed(ToolFailedError(f"no final answer after {self._most} round{plural}"))
+            raise self._failed(ToolFailedError(f"no final answer after {self._most} round{plural}"))
         self.rounds += 1
         again = {"tool_choice": UNSET} if self.rounds > 1 else {}
         return {
-            "messages": tuple(self.messages),
+            "messages": self.messages,
             "tools": self.tools,
             "options": self._options,
             **self._keywords,
             **again,
         }
 
-    def hear(self, answer: AIMessage) -> Sequence[ToolCall]:
-        """Takes an answer; the calls that it asks for."""
-        self.messages.append(answer)
+    def ask(self, model: ChatModel) -> None:
+        """Tells which model is asked: its tracing is around the tools too."""
+        from beluga_llm._telemetry.tools import tool_spans
+
+        self._caller.around = tool_spans(model)
+
+    def hear(self, answer: AIMessage) -> Sequence[Slot]:
+        """Takes an answer; a place for what becomes of each call that it asks for."""
+        loop = asyncio.get_running_loop()
+        self._said.append(answer)
         self.usage += answer.usage
-        return answer.tool_calls
+        self._calls = [(call, loop.create_future()) for call in answer.tool_calls]
+        return [slot for _, slot in self._calls]
 
-    def tell(self, events: Iterable[ToolEvent]) -> None:
-        """Takes the results of the calls."""
-        self.messages += [event.result for event in events]
+    async def call(self) -> None:
+        """Runs the calls of the answer, and takes their results.
 
-    def failed(self, error: ToolFailedError) -> ToolFailedError:
+        Raises:
+            ToolFailedError: a tool failed, and that is not to be told to the model.
+        """
+        try:
+            await self._caller.run_all(self._calls)
+        except ToolFailedError as error:
+            self._failed(error)
+            raise
+        self._said, self._calls = list(self.messages), ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation so far, to be gone on with: no call is left without a result."""
+        results = (
+            slot.result().result
+            if slot.done()
+            else ToolMessage(UNFINISHED, call.id, name=call.name, is_error=True)
+            for call, slot in self._calls
+        )
+        return (*self._said, *results)
+
+    def _failed(self, error: ToolFailedError) -> ToolFailedError:
         """The error with the conversation so far."""
-        error.messages = tuple(self.messages)
+        error.messages = self.messages
         return error
 
     def run(self) -> ToolRun:
         """The loop that came to its end."""
-        response = self.messages[-1]
+        response = self._said[-1]
         assert isinstance(response, AIMessage)  # noqa: S101 -- for type checkers
-        return ToolRun(tuple(self.messages), response, self.usage, self.rounds)
+        return ToolRun(self.messages, response, self.usage, self.rounds)
 
 
 async def run_tools(
@@ -161,7 +194,7 @@ async def run_tools(
 
     Raises:
         ToolFailedError: a tool failed, or there was no final answer after `max_rounds`; `messages`
-            is the conversation so far.
+            is the conversation so far, which can be gone on with.
         ConfigError: a setting is wrong.
         BelugaError: the model failed.
     """
@@ -188,10 +221,7 @@ async def run_tools(
 
 
 async def _run(model: ChatModel, rounds: Rounds) -> ToolRun:
-    while calls := rounds.hear(await model.generate(**rounds.begin())):
-        try:
-            rounds.tell(await rounds.caller.run_all(calls))
-        except ToolFailedError as error:
-            rounds.failed(error)
-            raise
+    rounds.ask(model)
+    while rounds.hear(await model.generate(**rounds.begin())):
+        await rounds.call()
     return rounds.run()

@@ -24,6 +24,8 @@ def to_content(value: Any) -> Content:
     if isinstance(value, _CONTENT):
         return cast("Content", value)
     if isinstance(value, list | tuple) and any(isinstance(item, _PARTS) for item in value):
+        if odd := [item for item in value if not isinstance(item, _CONTENT)]:
+            raise TypeError(f"a tool returns text beside parts, not {type(odd[0]).__name__}")
         return value
     try:
         return _json.dumps_text(msgspec.to_builtins(value, enc_hook=_plain, str_keys=True))
@@ -34,7 +36,10 @@ def to_content(value: Any) -> Content:
 
 
 def _plain(value: Any) -> Any:
-    """What msgspec does not know: other mappings, and pydantic's models."""
+    """What msgspec does not know: kinds of numbers and texts, other mappings, pydantic's models."""
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
     if isinstance(value, Mapping):
         return dict(value)
     dump = getattr(value, "model_dump", None)

@@ -19,11 +19,10 @@ from beluga_llm._chat_stream import ChatStream
 from beluga_llm._chunks import StreamChunk
 from beluga_llm._closing import close_each, until_done
 from beluga_llm._delegating import as_model
-from beluga_llm._errors import ToolFailedError
 from beluga_llm._messages import AIMessage, Message
 from beluga_llm._model import ChatModel
 from beluga_llm._options import GenerateOptions
-from beluga_llm._tools.calling import Slot, ToolEvent
+from beluga_llm._tools.calling import ToolEvent
 from beluga_llm._tools.loop import Rounds, ToolRun
 from beluga_llm._tools.settings import AfterTool, BeforeTool, OnError, OnToolError, ToolSettings
 from beluga_llm._tools.toolset import Runnable
@@ -48,7 +47,7 @@ class ToolStream:
         self._items: AsyncGenerator[Item, None] | None = None
         self._made: ChatModel | None = None
         self._stream: ChatStream | None = None
-        self._task: asyncio.Task[list[ToolEvent]] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._run: ToolRun | None = None
 
     async def __aenter__(self) -> Self:
@@ -93,25 +92,21 @@ class ToolStream:
             model = self._model
         else:
             model = self._made = as_model(self._model)
+        rounds.ask(model)
         while True:
             self._stream = model.stream(**rounds.begin())
             async for chunk in self._stream:
                 yield chunk
-            calls = rounds.hear(await self._stream.response())
-            if not calls:
+            slots = rounds.hear(await self._stream.response())
+            if not slots:
                 break
-            slots: list[Slot] = [asyncio.get_running_loop().create_future() for _ in calls]
-            task = self._task = asyncio.create_task(rounds.caller.run_all(calls, slots))
+            task = self._task = asyncio.create_task(rounds.call())
             for slot in slots:
                 await asyncio.wait((slot, task), return_when=asyncio.FIRST_COMPLETED)
                 if not slot.done():
                     break
                 yield slot.result()
-            try:
-                rounds.tell(await task)
-            except ToolFailedError as error:
-                rounds.failed(error)
-                raise
+            await task
         self._run = rounds.run()
 
     @property
@@ -132,8 +127,11 @@ class ToolStream:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """The conversation so far: what was given, and all whole turns."""
-        return tuple(self._rounds.messages)
+        """The conversation so far: what was given, and all whole answers with their results.
+
+        It can be gone on with: a call that has no result has one that says so.
+        """
+        return self._rounds.messages
 
     @property
     def usage(self) -> Usage:
@@ -141,7 +139,7 @@ class ToolStream:
         return self._rounds.usage
 
 
-async def _ended(task: asyncio.Task[list[ToolEvent]]) -> None:
+async def _ended(task: asyncio.Task[None]) -> None:
     """Waits for a task that was cancelled; nobody asks for what it failed with."""
     await until_done(task)
     if not task.cancelled():

@@ -64,6 +64,7 @@ class _Builder:
     def __init__(self) -> None:
         self._classes: dict[Any, Fields] = {}
         self._aliases: dict[Any, Alias] = {}
+        self._inside: list[Any] = []
 
     def shape(self, kind: Any) -> Shape:
         kind, notes = unwrapped(kind)
@@ -80,6 +81,8 @@ class _Builder:
             return Anything()
         if kind is None or kind is types.NoneType:
             return Null()
+        if kind is typing.Self and self._inside:
+            return self._class(self._inside[-1])
         if origin in _UNIONS:
             real = [argument for argument in arguments if argument is not msgspec.UnsetType]
             members = [self._member(argument, limits) for argument in real]
@@ -89,7 +92,7 @@ class _Builder:
         if _is_in(kind, SCALARS):
             return Scalar(kind, limits)
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
-            return Choice([member.value for member in kind], kind)
+            return Choice(list(kind), kind)
         if _is_alias(kind) or _is_alias(origin):
             return self._alias(kind, origin)
         return self._container(kind, origin, limits) or self._class(kind)
@@ -135,12 +138,14 @@ class _Builder:
         if fields is None:
             raise UnsupportedTypeError(f"type {name_of(kind)} has no JSON Schema")
         made = self._classes[kind] = Fields(kind)
+        self._inside.append(kind)
         for field in fields:
             try:
                 made.members.append(Member(field, self.shape(field.kind)))
             except UnsupportedTypeError as error:
                 error.field = error.field or f"{name_of(kind)}.{field.attribute}"
                 raise
+        self._inside.pop()
         return made
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from beluga_llm._docstrings import read_docstring
 from beluga_llm._types.containers import row_schema
+from beluga_llm._types.failures import failing_once, remembering
 from beluga_llm._types.fields import Field, is_named_tuple, is_struct, is_typed_dict
 from beluga_llm._types.scalars import Choice, Null
 from beluga_llm._types.shape import (
@@ -62,7 +63,6 @@ class Fields(Shape):
         return "array" if self._is_row else "object"
 
     def fit(self, value: Mapping[str, Any]) -> tuple[bool, int]:
-        """How well an object suits: whether its tags do, and how many keys are known."""
         known = [member for member in self.members if member.field.key in value]
         tags = [member for member in known if isinstance(inner(member.shape), Choice)]
         right = all(_reads(one.shape, value[one.field.key]) for one in tags)
@@ -96,14 +96,15 @@ class Fields(Shape):
     # --- values ----------------------------------------------------------------------------------
 
     def read(self, value: Any, path: str = "$") -> Any:
-        try:
-            found = self._found(value, path)
-        except RecursionError:
-            raise MisfitError.at(path, "nested too deeply") from None
-        try:
-            return self._make(**found)
-        except (ValueError, TypeError) as error:
-            raise MisfitError.at(path, _told(error)) from error
+        with failing_once(self, value):
+            try:
+                found = self._found(value, path)
+            except RecursionError:
+                raise MisfitError.at(path, "nested too deeply") from None
+            try:
+                return self._make(**found)
+            except (ValueError, TypeError) as error:
+                raise MisfitError.at(path, _told(error)) from error
 
     def _found(self, value: Any, path: str) -> dict[str, Any]:
         """The arguments for the class."""
@@ -170,6 +171,13 @@ class Union(Shape):
         return {"anyOf": [member.schema(writer) for member in (*first, *last)]}
 
     def read(self, value: Any, path: str = "$") -> Any:
+        if not isinstance(value, dict | list):
+            return self._first(value, path)
+        with remembering():
+            return self._first(value, path)
+
+    def _first(self, value: Any, path: str) -> Any:
+        """The value of the first alternative that takes it."""
         errors: list[tuple[Shape, MisfitError]] = []
         for shape in self._by_fit(value) if isinstance(value, dict) else self._tried:
             try:
@@ -183,11 +191,7 @@ class Union(Shape):
         raise self.misfit(value, path)
 
     def _by_fit(self, value: Mapping[str, Any]) -> list[Shape]:
-        def worth(shape: Shape) -> tuple[bool, int]:
-            found = inner(shape)
-            return found.fit(value) if isinstance(found, Fields) else (False, -1)
-
-        return sorted(self._tried, key=worth, reverse=True)
+        return sorted(self._tried, key=lambda shape: inner(shape).fit(value), reverse=True)
 
 
 class Alias(Shape):

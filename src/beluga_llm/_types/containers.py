@@ -126,13 +126,16 @@ class _Key:
 
 
 def row_schema(items: list[Schema], *, at_least: int | None = None) -> Schema:
-    """The schema of an array with a type for each place."""
+    """The schema of an array with a type for each place.
+
+    That nothing follows is said by `maxItems` alone: llama.cpp refuses `"items": false`.
+    """
     schema: Schema = {
         "type": "array",
         "minItems": len(items) if at_least is None else at_least,
         "maxItems": len(items),
     }
-    return schema | ({"prefixItems": items, "items": False} if items else {})
+    return schema | ({"prefixItems": items} if items else {})
 
 
 def check_count(count: int, limits: Limits, path: str, *, of: str) -> None:
@@ -165,4 +168,6 @@ def _may_be_key(shape: Shape) -> bool:
     if isinstance(members, tuple):
         return all(map(_may_be_key, members))
     inner = getattr(shape, "inner", shape)
-    return isinstance(inner, Anything | Choice | Null | Scalar) or shape.word == "str"
+    if isinstance(inner, Scalar):
+        return inner.kind not in (bytearray, memoryview)
+    return isinstance(inner, Anything | Choice | Null) or shape.word == "str"

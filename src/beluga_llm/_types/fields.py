@@ -54,6 +54,11 @@ def fields_of(kind: Any) -> list[Field] | None:
     return None
 
 
+def has_fields(kind: Any) -> bool:
+    """Whether `fields_of` knows its fields."""
+    return any(is_one(kind) for is_one, _ in _READERS)
+
+
 def is_typed_dict(kind: Any) -> bool:
     """Whether it is a TypedDict, of `typing` or `typing_extensions`."""
     return isinstance(kind, type) and issubclass(kind, dict) and hasattr(kind, "__total__")
@@ -85,7 +90,7 @@ def hints_of(kind: Any) -> Mapping[str, Any]:
         own, hints = inspect.get_annotations(base), _resolved(base)
         for name in own:
             if not (is_typed_dict(base) and _is_inherited(name, base)):
-                found[name] = substituted(hints[name], arguments.get(base, {}))
+                found[name] = substituted(_plain(hints[name]), arguments.get(base, {}))
     return found
 
 
@@ -132,6 +137,11 @@ def _arguments(kind: Any) -> dict[Any, dict[Any, Any]]:
     return found
 
 
+def _plain(hint: Any) -> Any:
+    """An annotation without what only says who takes it."""
+    return hint.type if isinstance(hint, dataclasses.InitVar) else hint
+
+
 def substituted(hint: Any, arguments: Mapping[Any, Any]) -> Any:
     """An annotation with its type variables replaced; by what bounds them, or Any, else."""
     if isinstance(hint, typing.TypeVar):
@@ -154,11 +164,11 @@ def _of_struct(kind: Any, hints: Mapping[str, Any]) -> Iterator[Field]:
 
 def _of_dataclass(kind: Any, hints: Mapping[str, Any]) -> Iterator[Field]:
     missing = dataclasses.MISSING
-    for field in dataclasses.fields(kind):
-        if field.init:
+    for field in kind.__dataclass_fields__.values():  # those that are only for `__init__` too
+        hint = hints.get(field.name, Any)
+        if field.init and (typing.get_origin(hint) or hint) is not typing.ClassVar:
             default = _default(field.default, field.default_factory, missing)
             required = field.default is missing and field.default_factory is missing
-            hint = hints.get(field.name, Any)
             yield Field(field.name, field.name, hint, required, default, field.name)
 
 

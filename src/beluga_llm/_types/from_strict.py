@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from beluga_llm._types.likeness import PAIR, Likeness
 from beluga_llm._types.schemas import (
     REFERENCE,
     branches_of,
@@ -20,9 +21,6 @@ from beluga_llm._types.schemas import (
 )
 
 Back: TypeAlias = Callable[[Any], Any] | None
-
-_PAIR = {"key", "value"}
-_MUCH = 1000
 
 
 class FromStrict:
@@ -76,11 +74,12 @@ class FromStrict:
     def _choice(self, branches: list[Any]) -> Back:
         """The alternative that a value looks like."""
         ways = [leaf for branch in branches for leaf in self._leaves(branch)]
+        likeness = Likeness(self._definitions).of
 
         def back(value: Any) -> Any:
             if not isinstance(value, dict | list):
                 return value
-            way = max(ways, key=lambda way: _likeness(value, way[0]))[1]
+            way = max(ways, key=lambda way: likeness(value, way[0]))[1]
             return value if way is None else way(value)
 
         return back
@@ -122,7 +121,7 @@ class FromStrict:
                 return {name: way(item) for name, item in value.items()}
             if not isinstance(value, list):
                 return value
-            pairs = [pair for pair in value if isinstance(pair, dict) and pair.keys() == _PAIR]
+            pairs = [pair for pair in value if isinstance(pair, dict) and pair.keys() == PAIR]
             return {str(pair["key"]): way(pair["value"]) for pair in pairs}
 
         return back
@@ -182,22 +181,3 @@ def _is_changed(schema: Any, definitions: Mapping[str, Any]) -> bool:
 def _types(schema: Mapping[str, Any]) -> list[Any]:
     types = schema.get("type")
     return types if isinstance(types, list) else []
-
-
-def _likeness(value: Any, schema: Mapping[str, Any]) -> int:
-    """How much an object or array looks like one of a schema; tags count most."""
-    kind, places = schema.get("type"), schema.get("prefixItems")
-    if isinstance(value, list):
-        pairs = value and all(isinstance(one, dict) and one.keys() == _PAIR for one in value)
-        return {"array": 0 if places else 2, "object": 3 if pairs else 1}.get(str(kind), 0)
-    if places:
-        return len(value.keys() & set(place_names(places)))
-    if kind != "object":
-        return -_MUCH
-    properties, required = schema.get("properties", {}), schema.get("required", ())
-    wrong = 0
-    for name, part in properties.items():
-        choices = part.get("enum", [part.get("const")])
-        given = name in value and (name in required or value[name] is not None)
-        wrong += given and choices != [None] and value[name] not in choices
-    return len(value.keys() & properties.keys()) - _MUCH * wrong

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from beluga_llm import _json
+from beluga_llm._types.schemas import choices_of, resolved
 from beluga_llm._types.shape import (
     Definitions,
     MisfitError,
@@ -64,10 +65,17 @@ class PydanticType(Shape):
     @property
     def word(self) -> str:
         """Its JSON type."""
-        target = self._schema
-        if "$ref" in target:
-            target = target["$defs"][target["$ref"].removeprefix("#/$defs/")]
-        return _WORDS.get(target.get("type"), "another value")
+        return _WORDS.get(self._resolved(self._schema).get("type"), "another value")
+
+    def _resolved(self, schema: Any) -> Mapping[str, Any]:
+        return resolved(schema, self._schema.get("$defs", {}))
+
+    def fit(self, value: Mapping[str, Any]) -> tuple[bool, int]:
+        properties = self._resolved(self._schema).get("properties", {})
+        known = [name for name in properties if name in value]
+        choices = {name: choices_of(self._resolved(properties[name])) for name in known}
+        right = all(value[name] in among for name, among in choices.items() if among)
+        return right, len(known) if properties else -1
 
     def schema(self, writer: Definitions) -> Schema:
         whole = _untitled(_json.loads(_json.dumps(self._schema)))

@@ -138,12 +138,18 @@ class Scalar(Shape):
 
 
 class Choice(Shape):
-    """One of several values: the values of a Literal, or the members of an Enum."""
+    """One of several values: the values of a Literal, or the members of an Enum.
 
-    def __init__(self, values: Sequence[Any], members: type[enum.Enum] | None = None) -> None:
-        self.values = values
+    Args:
+        meant: the values; a member of an Enum stands on the wire as its own value.
+        members: the Enum, where all of it may be chosen from.
+    """
+
+    def __init__(self, meant: Sequence[Any], members: type[enum.Enum] | None = None) -> None:
+        self.meant = meant
         self.members = members
-        for value in values:
+        self.values = [one.value if isinstance(one, enum.Enum) else one for one in meant]
+        for value in self.values:
             if type(value) not in (str, int, float, bool, type(None)):
                 raise UnsupportedTypeError(f"{value!r} is no JSON value to choose")
 
@@ -166,7 +172,7 @@ class Choice(Shape):
     def read(self, value: Any, path: str = "$") -> Any:
         for number, known in enumerate(self.values):
             if same(value, known):
-                return known if self.members is None else list(self.members)[number]
+                return self.meant[number]
         raise self.misfit(value, path)
 
     def misfit(self, value: Any, path: str) -> MisfitError:

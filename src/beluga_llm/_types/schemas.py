@@ -62,6 +62,11 @@ def takes_null(schema: Any, definitions: Mapping[str, Any]) -> bool:
     return schema.get("const", 0) is None or schema.get("type") in (None, "null")
 
 
+def choices_of(schema: Mapping[str, Any]) -> list[Any]:
+    """The values that may be chosen from; none where it is no choice."""
+    return [schema["const"]] if "const" in schema else list(schema.get("enum", ()))
+
+
 def place_names(places: list[Any]) -> list[str]:
     """What the places of a tuple are called: by their titles, where they differ."""
     titles = [place.get("title") for place in places]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -77,6 +78,10 @@ class Shape(ABC):
     @abstractmethod
     def word(self) -> str:
         """What the type is called in a problem: "int", "object"."""
+
+    def fit(self, value: Mapping[str, Any]) -> tuple[bool, int]:
+        """How well an object suits: whether its tags do, and how many keys are known."""
+        return False, -1
 
     def misfit(self, value: Any, path: str) -> MisfitError:
         """The error for a value that is something else altogether."""
@@ -193,9 +198,11 @@ def choice_schema(values: list[Any]) -> Schema:
 
 
 def default_of(value: Any) -> Schema:
-    """The keyword `default`; nothing where the value is not JSON."""
+    """The keyword `default`; nothing where the value is not JSON, as an infinite number is not."""
     try:
-        return {"default": msgspec.to_builtins(value, str_keys=True)}
+        plain = msgspec.to_builtins(value, str_keys=True)
+        json.dumps(plain, allow_nan=False)
+        return {"default": plain}
     except (TypeError, ValueError, OverflowError):
         return {}
 

@@ -9,9 +9,15 @@ import click
 
 from beluga_llm import __version__
 from beluga_llm.cli._failures import describe
+from beluga_llm.cli._plugin_commands import plugin_command
+from beluga_llm.cli._plugin_commands import registry as plugin_commands
+from beluga_llm.cli.batch import batch
 from beluga_llm.cli.chat import chat
+from beluga_llm.cli.conformance import conformance
 from beluga_llm.cli.demo import demo
 from beluga_llm.cli.doctor import doctor
+from beluga_llm.cli.new_provider import new_provider
+from beluga_llm.cli.probe import probe
 from beluga_llm.cli.providers import providers
 
 INTERRUPTED = 130
@@ -19,7 +25,18 @@ INTERRUPTED = 130
 
 
 class CommandLine(click.Group):
-    """A group whose commands fail with one or two lines and an exit code, not a traceback."""
+    """A group whose commands fail with one or two lines and an exit code, not a traceback.
+
+    Plugins may bring further commands, but none in the place of ours.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of our commands and those of plugins; imports no plugin."""
+        return sorted({*super().list_commands(ctx), *plugin_commands.names()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command of ours, or else of a plugin."""
+        return super().get_command(ctx, cmd_name) or plugin_command(cmd_name)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Reads the command line; a help text may be what cannot be written."""
@@ -86,5 +103,5 @@ def app(ctx: click.Context, debug: bool) -> None:
         ctx.meta["debug"] = True
 
 
-for command in (chat, demo, doctor, providers):
+for command in (batch, chat, conformance, demo, doctor, new_provider, probe, providers):
     app.add_command(command)

@@ -142,12 +142,27 @@ async def show_retry(model: llm.ChatModel, stage: Stage) -> None:
     stage.show(reply.text)
 
 
+async def show_spans(model: llm.ChatModel, stage: Stage) -> None:
+    """What OpenTelemetry is told of calls and tools."""
+    from beluga_llm.testing._span_log import SpanLog
+
+    stage.title("spans", "model.with_middleware(with_tracing())")
+    log = SpanLog()
+    traced = model.with_middleware(llm.with_tracing(log))
+    await llm.run_tools(traced, "What is the weather in Lisbon?", [weather])
+    for span in log.spans:
+        stage.show(f"{span.name}  {span.duration * 1000:.1f} ms")
+        for name, value in span.attributes.items():
+            stage.show(f"  {name} = {value}", "dim")
+
+
 SCENES: tuple[Scene, ...] = (
     show_chunks,
     show_tool_loop,
     show_tool_stream,
     show_value,
     show_retry,
+    show_spans,
 )
 
 

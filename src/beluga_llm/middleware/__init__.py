@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from beluga_llm.middleware._hook_methods import compose_hooks as compose_hooks
     from beluga_llm.middleware.breaker import CircuitBreaker as CircuitBreaker
     from beluga_llm.middleware.breaker import with_circuit_breaker as with_circuit_breaker
+    from beluga_llm.middleware.budget import with_budget as with_budget
     from beluga_llm.middleware.cache import invalidate as invalidate
     from beluga_llm.middleware.cache import with_cache as with_cache
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
@@ -29,13 +30,20 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.hedge import with_hedge as with_hedge
     from beluga_llm.middleware.hooks import with_hooks as with_hooks
     from beluga_llm.middleware.limits import with_limits as with_limits
+    from beluga_llm.middleware.logging import with_logging as with_logging
+    from beluga_llm.middleware.metrics import with_metrics as with_metrics
     from beluga_llm.middleware.retry import RetryPolicy as RetryPolicy
     from beluga_llm.middleware.retry import with_retry as with_retry
     from beluga_llm.middleware.timeout import with_timeout as with_timeout
+    from beluga_llm.middleware.tracing import with_tracing as with_tracing
 
 _WHERE = {
+    "middleware.budget": ("with_budget",),
     "middleware.cache": ("invalidate", "with_cache"),
     "middleware.timeout": ("with_timeout",),
+    "middleware.logging": ("with_logging",),
+    "middleware.metrics": ("with_metrics",),
+    "middleware.tracing": ("with_tracing",),
     "middleware.limits": ("with_limits",),
     "middleware.breaker": ("CircuitBreaker", "with_circuit_breaker"),
     "_rate.settings": ("ProviderLimits",),

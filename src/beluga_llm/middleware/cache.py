@@ -143,7 +143,7 @@ class Cache:
             await asyncio.wait((leader,))
             if (message := leader.result()) is not None:
                 self._stats.hits += 1
-                await tell(request.call, "cache", hit=True)
+                await _tell(request, hit=True)
                 return self._replayed(Entry(message, self._clock.time()))
         mine: asyncio.Future[AIMessage | None] = asyncio.get_running_loop().create_future()
         self._leaders[flight] = mine
@@ -190,7 +190,7 @@ class Cache:
             self._stats.misses += 1
         else:
             self._stats.hits += 1
-        await tell(request.call, "cache", hit=entry is not None)
+        await _tell(request, hit=entry is not None)
         return entry
 
     async def _keep(self, request: ChatRequest, key: str, message: AIMessage) -> None:
@@ -211,6 +211,12 @@ class Cache:
 
     def __repr__(self) -> str:
         return f"with_cache({self.store!r}, ttl={self._ttl})"
+
+
+async def _tell(request: ChatRequest, *, hit: bool) -> None:
+    info = request.model
+    facts = {"provider": info.provider, "model_id": info.model_id}
+    await tell(request.call, "cache", hit=hit, **facts)
 
 
 async def invalidate(

@@ -12,6 +12,7 @@ Put it inside of a retry: every attempt needs a place.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from beluga_llm._chunks import StreamChunk
 from beluga_llm._clock import SYSTEM_CLOCK, Clock
 from beluga_llm._errors import InvalidRequestError, RateLimitError
 from beluga_llm._events import tell
+from beluga_llm._log_records import log_facts
 from beluga_llm._rate.line import Line
 from beluga_llm._rate.local import LocalLimits
 from beluga_llm._rate.settings import ProviderLimits
@@ -34,8 +36,13 @@ from beluga_llm._usage import NO_USAGE
 from beluga_llm._waiting import time_left
 from beluga_llm.middleware._settings import configured
 
+logger = logging.getLogger("beluga_llm.limits")
+
 OUTPUT = 512
 """Tokens that an answer is thought to have, where `max_tokens` does not say."""
+
+NOTICED = 1.0
+"""Seconds; longer waits are logged."""
 
 PATIENCE = 600.0
 """Seconds that a provider may ask to wait for, where `max_wait` says nothing; more is an error."""
@@ -76,7 +83,7 @@ class Limiter:
                 request.call.on_drop.append(run.end)
             waited = self._clock.time() - began
             if waited > NEAR:
-                await tell(request.call, "limit_wait", seconds=waited)
+                await _tell(request, waited)
             async for chunk in call_next(request):
                 if not run.answered or chunk.usage is not None:
                     run.heard(chunk)
@@ -263,6 +270,21 @@ def with_limits(
         tokenizer=tokenizer or SimpleTokenizer(),
         clock=clock,
     )
+
+
+async def _tell(request: ChatRequest, seconds: float) -> None:
+    """Tells of a wait; one that somebody notices is logged."""
+    info = request.model
+    if seconds > NOTICED:
+        logger.info(
+            "waited %.1f s for a place to ask %s/%s",
+            seconds,
+            info.provider,
+            info.model_id,
+            extra={**log_facts(request), "seconds": seconds},
+        )
+    facts = {"provider": info.provider, "model_id": info.model_id}
+    await tell(request.call, "limit_wait", seconds=seconds, **facts)
 
 
 def _no_place(refusal: LimitRefusal, why: str = "") -> RateLimitError:

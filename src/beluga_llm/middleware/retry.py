@@ -25,6 +25,7 @@ from beluga_llm._errors import (
     ConfigError,
 )
 from beluga_llm._events import tell
+from beluga_llm._log_records import log_facts
 from beluga_llm._model import ChatModel
 from beluga_llm._request import ChatRequest
 from beluga_llm._routing.attempts import (
@@ -220,9 +221,12 @@ class _Tries(Plan):
             info.model_id,
             code,
             wait,
-            extra={"call_id": self._request.info.call_id, "attempt": self._count, "code": code},
+            extra={**log_facts(self._request), "attempt": self._count, "code": code},
         )
-        await tell(self._request.call, "retry", attempt=self._count, error=error, wait=wait)
+        facts = {"provider": info.provider, "model_id": info.model_id}
+        await tell(
+            self._request.call, "retry", attempt=self._count, error=error, wait=wait, **facts
+        )
 
 
 def _count_on(error: Exception, count: int) -> None:

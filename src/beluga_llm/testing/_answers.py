@@ -65,7 +65,7 @@ def wire_of(path: str) -> Wire | None:
 async def payload_of(reply: Reply, seen: Seen, number: int) -> Payload:
     """The answer to a request."""
     if reply.body is not None:
-        return _raw(reply, reply.body)
+        return _raw(reply, reply.body(seen) if callable(reply.body) else reply.body)
     wire = wire_of(seen.path)
     failure = _failure(reply)
     if wire is None and failure is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -12,10 +13,14 @@ from beluga_llm._chat_stream import ChatStream
 from beluga_llm._chunks import StreamChunk
 from beluga_llm._errors import BelugaError, PluginError, ProviderNotFoundError
 from beluga_llm._fold import fold
+from beluga_llm._health import Health, HealthState
 from beluga_llm._messages import AIMessage
 from beluga_llm._plugins import ProviderInfo
 from beluga_llm._registry import Registry
 from beluga_llm._usage import Usage
+
+_RECENT = 3600.0
+"""Seconds that a test may keep what was measured; milliseconds are longer than that."""
 
 
 def assert_registered(name: str) -> ProviderInfo:
@@ -68,6 +73,39 @@ async def assert_stream_ok(stream: ChatStream) -> AIMessage:
     return message
 
 
+def assert_health(health: Health, state: str = "healthy", **facts: Any) -> None:
+    """Fails unless a check of health came to this state, and says what such a check must say.
+
+        assert_health(await model.check_health(probe=True), "degraded")
+
+    Args:
+        health: what `check_health` gave.
+        state: "healthy", "degraded" or "unhealthy".
+        **facts: other attributes, and what they must be.
+
+    Raises:
+        AssertionError: lists everything that is wrong.
+    """
+    if not isinstance(health, Health):
+        raise AssertionError(f"{health!r} is no Health")
+    if problems := [*_health_problems(health, {"state": state, **facts})]:
+        raise AssertionError(f"{health!r}: {'; '.join(problems)}")
+
+
+def _health_problems(health: Health, facts: dict[str, Any]) -> Iterator[str]:
+    for name, value in facts.items():
+        if getattr(health, name) != value:
+            yield f"{name} is {getattr(health, name)!r}, not {value!r}"
+    if bool(health.detail) is (health.state == HealthState.HEALTHY):
+        yield "detail must say why it is not healthy, and nothing where it is"
+    if not abs(time.time() - health.timestamp) < _RECENT:
+        yield f"timestamp must be now, in unix seconds, not {health.timestamp!r}"
+    if health.latency is not None and not 0 <= health.latency < _RECENT:
+        yield f"latency must be in seconds, not {health.latency!r}"
+    if type(health.api_key_set) is not bool:
+        yield "api_key_set must be a bool, and nothing of the key"
+
+
 def _problems(chunks: list[StreamChunk]) -> Iterator[str]:
     finished: set[int] = set()
     for place, chunk in enumerate(chunks):
@@ -79,6 +117,8 @@ def _problems(chunks: list[StreamChunk]) -> Iterator[str]:
         if chunk.is_content and chunk.choice in finished:
             yield f"chunk {place} has content after the finish reason"
         if chunk.finish_reason is not None:
+            if chunk.choice in finished:
+                yield f"chunk {place} finishes what was finished"
             finished.add(chunk.choice)
         yield from (f"chunk {place} {problem}" for problem in _details(chunk))
     if 0 not in finished:

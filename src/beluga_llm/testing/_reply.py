@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -21,7 +21,7 @@ _KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 _FAULTS: tuple[Fault, ...] = ("cut", "truncate", "reset", "stall")
 
 
-def _bytes(value: bytes | str | None) -> bytes | None:
+def _bytes(value: Any) -> Any:
     return value.encode() if isinstance(value, str) else value
 
 
@@ -40,7 +40,8 @@ class Reply:
         answer: what the model says: a text, a message, chunks, or a ChatModel that is asked.
         status: the HTTP status; from 400 on the body is an error in the vendor's shape.
         headers: added to the answer's headers, or put over them.
-        body: raw bytes instead of an answer, sent as they are for any path.
+        body: raw bytes instead of an answer, sent as they are for any path; or a function of the
+            Seen request that gives them.
         content_type: of the body; by default what the vendor sends.
         error: the text of an error, or an error of ours, whose class chooses status and code.
         error_code: the vendor's own word for the error, instead of what the status means.
@@ -70,7 +71,9 @@ class Reply:
     answer: Answer | None = None
     status: int = field(default=200, kw_only=True)
     headers: Mapping[str, str] = field(default=EMPTY, converter=freeze_mapping, kw_only=True)
-    body: bytes | None = field(default=None, converter=_bytes, kw_only=True)
+    body: bytes | Callable[[Seen], bytes] | None = field(
+        default=None, converter=_bytes, kw_only=True
+    )
     content_type: str | None = field(default=None, kw_only=True)
     error: str | BelugaError | None = field(default=None, kw_only=True)
     error_code: str | None = field(default=None, kw_only=True)

@@ -42,9 +42,22 @@ Default: TypeAlias = Reply | Answer | Brain
 
 _MODELS = {
     "object": "list",
-    "data": [{"id": "fake-model", "object": "model", "type": "model", "owned_by": "fake"}],
+    "data": [
+        {
+            "id": "fake-model",
+            "object": "model",
+            "created": 1735689600,
+            "owned_by": "fake",
+            "type": "model",
+            "display_name": "Fake",
+            "created_at": "2025-01-01T00:00:00Z",
+        }
+    ],
     "has_more": False,
+    "models": [{"name": "models/fake-model", "supportedGenerationMethods": ["generateContent"]}],
 }
+_KEY = {"data": {"label": "fake", "usage": 0}}
+"""What OpenRouter tells of a key."""
 _TAGS = {"models": [{"name": "fake-model", "model": "fake-model", "details": {}}]}
 """The same as Ollama lists it."""
 
@@ -52,14 +65,16 @@ _TAGS = {"models": [{"name": "fake-model", "model": "fake-model", "details": {}}
 class FakeServer:
     """A server that speaks the wire formats of all providers; the path says which one is meant.
 
-    `GET .../models` and `GET /api/tags` (Ollama's list) and `POST .../messages/count_tokens` are
-    answered without a script, unless a reply has such a path.
+    Lists of models (`GET .../models`, and Ollama's `GET /api/tags`), `GET .../key` (OpenRouter's
+    word on a key) and requests that count tokens are answered without a script, unless a reply has
+    such a path.
 
     Args:
         default: what is answered when the queue of replies is empty: a Reply, what a Reply may
             answer (a text, a message, a ChatModel), or a function of the Seen request that gives
             one of these. None answers 500.
         key: refuses requests with another key, in any of the vendors' headers.
+        port: where to listen; 0 for a free port.
 
     Attributes:
         requests: all requests, in the order in which they came.
@@ -67,9 +82,12 @@ class FakeServer:
         default: may be set at any time.
     """
 
-    def __init__(self, default: Default | None = None, *, key: str | None = None) -> None:
+    def __init__(
+        self, default: Default | None = None, *, key: str | None = None, port: int = 0
+    ) -> None:
         self.default = default
         self.key = key
+        self._wanted = port
         self.requests: list[Seen] = []
         self.errors: list[Exception] = []
         self.connections: set[Connection] = set()
@@ -230,7 +248,7 @@ class FakeServer:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
+        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", self._wanted)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -280,6 +298,8 @@ def _unscripted(seen: Seen) -> Payload | None:
     path = seen.path.rstrip("/")
     if seen.method == "GET" and path.endswith("/models"):
         return json_payload(_MODELS)
+    if seen.method == "GET" and path.endswith("/key"):
+        return json_payload(_KEY)
     if seen.method == "GET" and path.endswith("/api/tags"):
         return json_payload(_TAGS)
     if path.endswith(("/messages/count_tokens", "/count-tokens:rawPredict")):

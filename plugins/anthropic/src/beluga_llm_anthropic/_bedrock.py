@@ -47,6 +47,7 @@ class BedrockAnthropicDialect(AnthropicDialect):
         path="/model/{model}/invoke",
         stream_path="/model/{model}/invoke-with-response-stream",
         count_path="/model/{model}/count-tokens",
+        models_path=None,
         version_in_body=True,
         betas_in_body=True,
         model_in_body=False,

@@ -51,6 +51,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         path: relative to the base URL; `{model}` stands for the model's id.
         stream_path: the same for streams, where it differs.
         count_path: the same for counting tokens.
+        models_path: the same for the list of models; None where the envelope has none.
         version_in_body: the version goes there as `anthropic_version`, not into a header.
         betas_in_body: betas go there as `anthropic_beta`, not into a header.
         model_in_body: False where only the path names the model.
@@ -61,6 +62,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     path: str = "/v1/messages"
     stream_path: str | None = None
     count_path: str = "/v1/messages/count_tokens"
+    models_path: str | None = "/v1/models"
     version_in_body: bool = False
     betas_in_body: bool = False
     model_in_body: bool = True
@@ -157,6 +159,15 @@ class AnthropicDialect(Dialect):
     def counted(self, answer: Mapping[str, Any]) -> Any:
         """The number in the answer to a count request."""
         return answer.get("input_tokens")
+
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The list of models, of which one will do ("List Models")."""
+        if self.envelope.models_path is None:
+            return None
+        headers = {"anthropic-version": self.api_version}
+        return HttpRequest(
+            path=self.envelope.models_path, method="GET", query={"limit": "1"}, headers=headers
+        )
 
     def decoder(self, request: ChatRequest) -> AnthropicDecoder:
         """A new decoder for the answer to this request."""

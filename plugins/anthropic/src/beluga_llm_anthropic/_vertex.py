@@ -28,6 +28,7 @@ _ENVELOPE = Envelope(
     path="{models}/{model}:rawPredict",
     stream_path="{models}/{model}:streamRawPredict",
     count_path="{models}/count-tokens:rawPredict",
+    models_path=None,
     version_in_body=True,
     model_in_body=False,
     only_data=True,

@@ -62,6 +62,10 @@ class CohereDialect(Dialect):
         body = encode_body(request, notes, provider_options(request, self.provider))
         return HttpRequest(path=self.path, json=body, notes=tuple(notes))
 
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The list of models, of which one will do ("List Models")."""
+        return HttpRequest(path="/v1/models", method="GET", query={"page_size": "1"})
+
     def decoder(self, request: ChatRequest) -> CohereDecoder:
         """A new decoder for the answer to this request."""
         return CohereDecoder(request, provider=self.provider, new_id=self.new_id)

@@ -24,6 +24,7 @@ openrouter = row(  # https://openrouter.ai/docs/api-reference/chat-completion
         reasoning_request="object",
         replay_reasoning_field="reasoning_details",  # signatures and encrypted data, whole
         file_urls=True,
+        probe_path="/key",  # its list of models needs no key; .../api-keys/get-current-key
         part_hints=("cache_control",),  # https://openrouter.ai/docs/features/prompt-caching
         # 403: "... requires moderation. Your input was flagged for ..."
         error_patterns={r"\binput was flagged\b": "ContentFilterError"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from beluga_llm import Capabilities
-from beluga_llm.plugin import ChatQuirks, OpenAIResponsesDialect
+from beluga_llm.plugin import ChatQuirks, ChatRequest, HttpRequest, OpenAIResponsesDialect
 
 
 class VendorResponsesDialect(OpenAIResponsesDialect):
@@ -22,6 +22,11 @@ class VendorResponsesDialect(OpenAIResponsesDialect):
         self.error_rules = self.error_rules.extended(
             codes=quirks.error_codes, patterns=quirks.error_patterns
         )
+
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The list of models, or what the vendor has in its place."""
+        path = self._quirks.probe_path
+        return HttpRequest(path=path, method="GET") if path else None
 
     def capabilities(self, model: str) -> Capabilities:
         """What is known of the model, and of the API."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from beluga_llm import GenerateOptions, ToolDefinition
 from beluga_llm.plugin import ChatRequest, Notes
+from beluga_llm_google._cycles import with_optional_cycles
 from beluga_llm_google._models import ModelFacts, Where, model_facts
 from beluga_llm_google._schema import wire_schema
 from beluga_llm_google._thinking import thinking_config
@@ -157,7 +158,7 @@ class BodyEncoder:
             return {}
         found: dict[str, Any] = {"responseMimeType": "application/json"}
         if wanted.schema is not None:
-            found["responseJsonSchema"] = wire_schema(wanted.schema)
+            found["responseJsonSchema"] = with_optional_cycles(wire_schema(wanted.schema))
         return found
 
 

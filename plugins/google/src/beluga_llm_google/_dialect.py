@@ -100,6 +100,10 @@ class GeminiDialect(Dialect):
         """The number in the answer to a count request."""
         return answer.get("totalTokens")
 
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The list of models, of which one will do ("Models: list")."""
+        return HttpRequest(path="/models", method="GET", query={"pageSize": "1"})
+
     def auth(self, key: str) -> Mapping[str, str]:
         """The header that carries the key."""
         return {"x-goog-api-key": key}

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from beluga_llm import ConfigError
-from beluga_llm.plugin import ProviderConfig
+from beluga_llm.plugin import ChatRequest, HttpRequest, ProviderConfig
 from beluga_llm_google._dialect import GeminiDialect
 
 GLOBAL = "global"
@@ -79,6 +79,10 @@ class VertexDialect(GeminiDialect):
     def auth(self, key: str) -> dict[str, str]:
         """The header that carries an access token."""
         return {"Authorization": f"Bearer {key}"}
+
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """None: the list of Google's models tells nothing of the project."""
+        return None
 
     def model_path(self, model: str) -> str:
         """Where a model is: one of Google's, of `publisher/name`, or of its whole name."""

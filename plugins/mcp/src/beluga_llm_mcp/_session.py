@@ -126,7 +126,7 @@ class Session:
         """Why the owner has ended."""
         cause = None if self._owner.cancelled() else self._owner.exception()
         why = f": {_words(cause)}" if cause is not None else ""
-        if isinstance(cause, TimeoutError) and not str(cause):
+        if isinstance(cause, TimeoutError) and self._connect_timeout and not self._opened.done():
             why = f": no answer within {self._connect_timeout:g} s"
         error = ToolFailedError(f"MCP server {self.label!r} {how}{why}")
         error.__cause__ = cause

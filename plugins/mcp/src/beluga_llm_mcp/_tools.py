@@ -23,6 +23,8 @@ from beluga_llm_mcp._session import Session
 
 _REFUSED = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST = 64
+_WORDS = ("auto", "none", "required")
+"""Words of `tool_choice`, which no tool may be named by."""
 _TIMES = httpx2.Timeout(30, read=300)
 """Those of the official package: a server may hold an answer open."""
 
@@ -76,7 +78,7 @@ class McpServer:
             raise RuntimeError("the tools of a server are opened once; call mcp_tools again")
         session = self._session = Session(self._label, self._client, self._timeout)
         await session.opened()
-        names: set[str] = set()
+        names = {*_WORDS}
         return [
             McpTool(session, tool, _named(self._prefix + tool.name, names))
             for tool in session.tools
@@ -133,16 +135,16 @@ def mcp_tools(
         **client: further arguments of `mcp.Client`, such as `elicitation_callback`.
 
     Raises:
-        ConfigError: not exactly one server is named.
+        ConfigError: not exactly one server is named, or its address is none.
         ToolFailedError: on entering: the server could not be used.
     """
     if isinstance(server, str) and "://" in server:
         server, url = None, url or server
     elif isinstance(server, str | list | tuple):
         server, command = None, command or server
-    if sum(one is not None for one in (server, command, url)) != 1:
+    if sum((server is not None, bool(command), bool(url))) != 1:
         raise ConfigError("name one MCP server: a URL, or a command", op="mcp.new")
-    if url is not None:
+    if url:
         address = url
 
         def by_http(stack: AsyncExitStack) -> Client:
@@ -151,7 +153,7 @@ def mcp_tools(
             return Client(streamable_http_client(address, http_client=http), **client)
 
         return McpServer(_address(url), by_http, prefix=prefix, timeout=connect_timeout)
-    if command is not None:
+    if command:
         program, *rest = [command] if isinstance(command, str) else command
         parameters = StdioServerParameters(
             command=program, args=[*rest, *args], env=dict(env) if env else None, cwd=cwd
@@ -174,8 +176,11 @@ def mcp_tools(
 
 def _address(url: str) -> str:
     """A URL without what may be secret in it."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise ConfigError(f"the address of an MCP server: {error}", op="mcp.new") from error
     return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
 

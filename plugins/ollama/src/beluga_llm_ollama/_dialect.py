@@ -36,6 +36,10 @@ class OllamaDialect(Dialect):
         accept = {"Accept": "application/x-ndjson"} if request.streaming else {}
         return HttpRequest(path="/api/chat", headers=accept, json=body, notes=tuple(notes))
 
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The list of models that are there ("List models")."""
+        return HttpRequest(path="/api/tags", method="GET")
+
     def framing(self, request: ChatRequest) -> Framing:
         """Lines of JSON, or one whole body."""
         return NDJSON() if request.streaming else WholeBody()

@@ -95,6 +95,16 @@ class AtAzure(KnownModels):
         path = self._path.replace("{model}", deployment)
         return replace(super().encode(request), path=path, query=self._query)
 
+    def probe_request(self, request: ChatRequest) -> HttpRequest | None:
+        """The list of the models that the resource can use.
+
+        Source: "Models - List" of the Azure OpenAI REST reference; the v1 API has it too.
+        """
+        if not self._path:  # the address is that of the one endpoint
+            return None
+        root = self._path.removesuffix(self.path).removesuffix("/deployments/{model}")
+        return HttpRequest(path=f"{root}/models", method="GET", query=self._query)
+
     def auth(self, key: str) -> Mapping[str, str]:
         """The one header that carries the key, or the token."""
         return {"Authorization": f"Bearer {key}"} if self._bearer else {"api-key": key}

@@ -7,6 +7,7 @@ from beluga_llm.testing._conformance._basics import BasicChecks
 from beluga_llm.testing._conformance._decoding import DecodingChecks
 from beluga_llm.testing._conformance._encoding import EncodingChecks
 from beluga_llm.testing._conformance._errors import ErrorChecks
+from beluga_llm.testing._conformance._healthy import HealthChecks
 from beluga_llm.testing._conformance._leaving import LeavingChecks
 from beluga_llm.testing._conformance._limits import LimitChecks
 from beluga_llm.testing._conformance._options import OptionChecks
@@ -31,6 +32,7 @@ class ChatModelConformance(
     TruncationChecks,
     SharingChecks,
     SecretChecks,
+    HealthChecks,
 ):
     """What every provider promises: subclass it in a test module, and fill in what it is.
 
@@ -61,6 +63,9 @@ class ChatModelConformance(
             provider does not ask.
         quota_code: the vendor's word for an exhausted account, where it is not the usual one of
             its wire format.
+        recorded_stream: a streamed answer as the vendor sends it, with text in its first half, for
+            a wire format that the fake server does not speak; `api` is then left out.
+        recorded_body: the same answer as a whole body.
         sends_key: False where the key is not sent, but signs requests or buys a token.
         api_key: the key that the kit gives.
         patience: seconds after which a check is taken for hanging.
@@ -81,6 +86,8 @@ class DialectConformance(DecodingChecks, EncodingChecks):
         dialect: the dialect under test.
         streams: bytes of whole streamed answers, by any name.
         bodies: bytes of whole answers; one that has the name of a stream is the same answer.
+        errors: bytes of streams that end in an error frame, by the code that the error must have,
+            such as "overloaded"; several of one code are a list.
         api: the wire format of the fake server whose answers the dialect reads, if there is one.
         model: the model id that is asked.
     """

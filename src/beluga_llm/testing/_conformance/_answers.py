@@ -29,7 +29,7 @@ class AnswerChecks(Conformance):
     @check
     async def test_chunks_come_as_they_arrive(self, model: ChatModel, server: FakeServer) -> None:
         """The first words are here while the server still holds back the others."""
-        self.wire()
+        self.http()
         self.able(model, "streaming")
         self.says(server, "one " * 500, stall_after=8000)
         async with model.stream("Hello") as stream:

@@ -28,8 +28,9 @@ from beluga_llm._request import ChatRequest
 from beluga_llm.testing._answers import WIRES, wire_of
 from beluga_llm.testing._assertions import assert_stream_ok
 from beluga_llm.testing._conformance._compare import spelled_alike, with_ids
+from beluga_llm.testing._conformance._recorded import Recorded
 from beluga_llm.testing._conformance._samples import HELLO, TWO_CALLS, reasoned
-from beluga_llm.testing._reply import Seen
+from beluga_llm.testing._reply import Reply, Seen
 from beluga_llm.testing._server import FakeServer
 from beluga_llm.testing._wire import Wire
 
@@ -74,6 +75,9 @@ class Conformance:
         quota_code: the vendor's word for an exhausted account, where it is not the usual one of
             its wire format.
         sends_key: False where the key is not sent, but signs requests or buys a token.
+        recorded_stream: a streamed answer as the vendor sends it, with text in its first half, for
+            a wire format that the fake server does not speak.
+        recorded_body: the same answer as a whole body.
         api_key: the key that the kit gives.
         patience: seconds after which a check is taken for hanging.
     """
@@ -85,6 +89,8 @@ class Conformance:
     usage_unasked: ClassVar[bool] = False
     quota_code: ClassVar[str | None] = None
     sends_key: ClassVar[bool] = True
+    recorded_stream: ClassVar[bytes | None] = None
+    recorded_body: ClassVar[bytes | None] = None
     api_key: ClassVar[str] = "test-key"
     patience: ClassVar[float] = 10.0
 
@@ -94,14 +100,14 @@ class Conformance:
     def server(self, beluga_conformance_server: FakeServer) -> Iterator[FakeServer]:
         """The fake server, with nothing scripted and nothing seen."""
         beluga_conformance_server.reset()
-        beluga_conformance_server.default = None
+        beluga_conformance_server.default = beluga_conformance_server.key = None
         yield beluga_conformance_server
         assert beluga_conformance_server.errors == []
 
     @pytest.fixture
     def base_url(self, server: FakeServer) -> str:
         """The fake server's address, for a fixture `model` of one's own; the key is "test-key"."""
-        return server.base_url(self.api or "chat")
+        return self.address(server)
 
     @pytest.fixture
     def model(self, server: FakeServer) -> ChatModel:
@@ -113,14 +119,32 @@ class Conformance:
         if self.entry is None:
             pytest.skip("the kit cannot make another model: set `entry` or override `make`")
         given: dict[str, Any] = {}
-        if self.api is not None:
-            given = {"base_url": server.base_url(self.api), "api_key": self.api_key}
+        if self.speaks_http:
+            given = {"base_url": self.address(server), "api_key": self.api_key}
         return create(self.entry, **{**given, **self.fields, **fields})
 
     # --- what does not apply is skipped, and says why --------------------------------------------
 
+    @property
+    def speaks_http(self) -> bool:
+        """Whether the fake server can stand in for the service."""
+        return self.api is not None or self.recorded is not None
+
+    @property
+    def recorded(self) -> Recorded | None:
+        """What the service says, where the fake server does not speak its wire format."""
+        if self.recorded_stream is None:
+            return None
+        return Recorded(self.recorded_stream, self.recorded_body)
+
+    def http(self) -> Wire:
+        """The wire format of its errors; skips the check where the provider is no HTTP service."""
+        return WIRES["chat"] if self.recorded is not None else self.wire()
+
     def wire(self) -> Wire:
-        """The wire format; skips the check where the provider is no HTTP service."""
+        """The wire format; skips the check where the fake server does not speak it."""
+        if self.recorded is not None:
+            pytest.skip("the answers are recorded: the fake server says nothing else (`api`)")
         if self.api is None:
             pytest.skip("no HTTP service: `api` is not set")
         return WIRES[self.api]
@@ -143,7 +167,7 @@ class Conformance:
     def find_api(self, model: ChatModel | None) -> None:
         """Finds out the wire format of a given model, where nobody has said it."""
         dialect = getattr(model.unwrap(), "dialect", None) if model is not None else None
-        if self.api is None and isinstance(dialect, Dialect):
+        if not self.speaks_http and isinstance(dialect, Dialect):
             request = ChatRequest((HumanMessage("Hello"),), GenerateOptions(model="m"))
             wire = wire_of(dialect.encode(request).path)
             self.api = None if wire is None else wire.name
@@ -154,8 +178,23 @@ class Conformance:
         self, server: FakeServer, answer: Any = HELLO, *, times: int = 1, **fields: Any
     ) -> None:
         """Has the server answer this next; of a provider that is no HTTP service nothing."""
-        if self.api is not None:
+        if (recorded := self.recorded) is not None:
+            server.reply(recorded.reply(answer, fields), times=times)
+        elif self.api is not None:
             server.reply(answer, times=times, usage_unasked=self.usage_unasked, **fields)
+
+    def always(self, server: FakeServer, answer: Any = HELLO, **fields: Any) -> None:
+        """Has the server answer this to every request."""
+        if (recorded := self.recorded) is not None:
+            server.default = recorded.reply(answer, fields)
+        elif self.api is not None:
+            server.default = Reply.of(answer, **fields)
+
+    def address(self, server: FakeServer) -> str:
+        """The base URL of the fake server."""
+        return (
+            server.url if self.recorded_stream is not None else server.base_url(self.api or "chat")
+        )
 
     def read(self, seen: Seen) -> ChatRequest:
         """What a request says, as the server reads it."""

@@ -90,7 +90,7 @@ class BasicChecks(Conformance):
         self, model: ChatModel, server: FakeServer, kind: str
     ) -> None:
         """Each text reaches the provider: the second of two, and that beside a tool call."""
-        self.wire()
+        self.http()
         self.says(server)
         tools = model.capabilities.tools is not False
         talk = conversation(tools=tools)
@@ -124,8 +124,7 @@ class BasicChecks(Conformance):
         self, model: ChatModel, server: FakeServer
     ) -> None:
         """An empty message goes out, or is an error before any request."""
-        if self.api is not None:
-            server.default = HELLO
+        self.always(server)
         try:
             await model.generate("")
         except InvalidRequestError:
@@ -137,8 +136,8 @@ class BasicChecks(Conformance):
         self, model: ChatModel, server: FakeServer, name: str
     ) -> None:
         """A part arrives with all its bytes, or is an error before any request."""
-        self.wire()
-        server.default = HELLO
+        self.http()
+        self.always(server)
         part = PARTS[name]
         try:
             await model.generate([HumanMessage(["What is this?", part])])
@@ -178,7 +177,7 @@ class BasicChecks(Conformance):
         self, model: ChatModel, server: FakeServer, kind: str
     ) -> None:
         """`model=` chooses another model, for that call only."""
-        self.wire()
+        self.http()
         self.says(server, times=2)
         await ask(model, kind, model="kit-other-model")
         await ask(model, kind)
@@ -197,7 +196,7 @@ class BasicChecks(Conformance):
         await model.generate(messages)
         await model.generate(messages)
         assert messages == before
-        if self.api is not None:
+        if self.speaks_http:
             first, second = server.requests
             assert first.json == second.json
 

@@ -13,9 +13,9 @@ from beluga_llm._errors import BelugaError
 from beluga_llm._fold import fold
 from beluga_llm._messages import AIMessage, replace
 from beluga_llm.testing._conformance._compare import is_same, judged, spelled_alike
-from beluga_llm.testing._conformance._dialect import NOW, ROUNDS, DialectSamples
+from beluga_llm.testing._conformance._dialect import NOW, ROUNDS, TOLD, DialectSamples
 from beluga_llm.testing._conformance._errors import STATUSES
-from beluga_llm.testing._conformance._fuzz import bent, odd
+from beluga_llm.testing._conformance._fuzz import Chance, bent, odd
 
 EVERY_BYTE = 16_384
 """Streams up to this size are cut at every byte."""
@@ -28,8 +28,7 @@ class DecodingChecks(DialectSamples):
 
     def test_the_pieces_of_a_stream_make_no_difference(self) -> None:
         """Bytes that come one by one, or cut anywhere, mean the same message."""
-        seed = random.randrange(1_000_000)
-        chance = random.Random(seed)
+        chance = Chance()
         for name, data in self.all_streams().items():
             whole = self.whole(name, data)
             single = [data[at : at + 1] for at in range(len(data))]
@@ -38,7 +37,7 @@ class DecodingChecks(DialectSamples):
                 count = chance.randint(1, min(8, len(data) - 1))
                 places = sorted(chance.sample(range(1, len(data)), count))
                 pieces = [data[a:b] for a, b in itertools.pairwise([0, *places, len(data)])]
-                assert self.read(data, pieces=pieces) == whole, f"{name}, seed {seed}"
+                assert self.read(data, pieces=pieces) == whole, f"{name}, {chance}"
 
     def test_a_stream_cut_anywhere_is_never_taken_for_whole(self) -> None:
         """Cut after each byte: the whole message, or a typed error with its beginning."""
@@ -105,10 +104,26 @@ class DecodingChecks(DialectSamples):
                 assert isinstance(got, AIMessage), f"{name}, a new frame at {place}: {got!r}"
                 assert is_same(got, whole), f"{name}, a new frame at {place}"
 
+    def test_an_error_in_a_stream_is_raised(self) -> None:
+        """Each sample is an error of its class, with its text; a retry is the caller's choice."""
+        for code, data in self.all_errors():
+            got = self.read(data)
+            assert isinstance(got, BelugaError), f"{code}: taken for an answer: {got!r}"
+            assert code in (None, got.code), f"{got!r} is {got.code}, not {code}"
+            assert TOLD in got.message if code is None else got.message, f"{got!r} lacks its text"
+
+    def test_odd_errors_in_a_stream_never_crash(self) -> None:
+        """An error frame with null, or values of other types in any place, is still survived."""
+        chance = Chance()
+        for code, data in self.all_errors():
+            frames = self.frames(data)
+            for _ in range(ROUNDS):
+                made = [*frames[:-1], (frames[-1][0], _bent(frames[-1][1], chance))]
+                self._survives(functools.partial(self.decode, made), f"{code}, {chance}")
+
     def test_odd_frames_never_crash(self) -> None:
         """Null, and values of other types in any place, are absent or a typed error."""
-        seed = random.randrange(1_000_000)
-        chance = random.Random(seed)
+        chance = Chance()
         for name, data in self.all_streams().items():
             frames = self.frames(data)
             for _ in range(ROUNDS):
@@ -117,16 +132,15 @@ class DecodingChecks(DialectSamples):
                     (event, _bent(frame, chance) if place == odd_one else frame)
                     for place, (event, frame) in enumerate(frames)
                 ]
-                self._survives(functools.partial(self.decode, made), f"{name}, seed {seed}")
+                self._survives(functools.partial(self.decode, made), f"{name}, {chance}")
 
     def test_odd_bodies_never_crash(self) -> None:
         """The same in whole bodies, and in bodies of errors."""
-        seed = random.randrange(1_000_000)
-        chance = random.Random(seed)
+        chance = Chance()
         for name, data in self.all_bodies().items():
             for _ in range(ROUNDS):
                 reading = functools.partial(self.read, _bent(data, chance), streaming=False)
-                self._survives(reading, f"{name}, seed {seed}")
+                self._survives(reading, f"{name}, {chance}")
 
     def test_a_status_has_its_class(self) -> None:
         """Where an error says no more than its status, that says the class and what to do."""
@@ -138,8 +152,7 @@ class DecodingChecks(DialectSamples):
 
     def test_odd_errors_never_crash(self) -> None:
         """Any status with any body is a typed error with that status."""
-        seed = random.randrange(1_000_000)
-        chance = random.Random(seed)
+        chance = Chance()
         base = {
             "error": {"message": "m", "type": "t", "code": 3, "details": [{"retryDelay": "1s"}]}
         }
@@ -149,8 +162,8 @@ class DecodingChecks(DialectSamples):
                 status = chance.choice((200, 400, 401, 403, 404, 409, 429, 500, 503, 529))
                 headers = {"retry-after": str(odd(chance)), "content-type": "application/json"}
                 error = self.fresh().error(status, headers, data, now=NOW)
-                assert isinstance(error, BelugaError), f"seed {seed}: {error!r}"
-                assert error.status == status, f"seed {seed}: {error!r}"
+                assert isinstance(error, BelugaError), f"{chance}: {error!r}"
+                assert error.status == status, f"{chance}: {error!r}"
 
     def _survives(self, act: Callable[[], object], where: str) -> None:
         try:

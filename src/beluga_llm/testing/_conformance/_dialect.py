@@ -22,10 +22,11 @@ from beluga_llm._request import ChatRequest
 from beluga_llm.testing._answers import WIRES
 from beluga_llm.testing._conformance._samples import HELLO, TWO_CALLS, reasoned
 from beluga_llm.testing._conformance._truncation import scripted
-from beluga_llm.testing._wire import Facts
+from beluga_llm.testing._wire import Encoder, Facts, Failure
 
 NOW = 1_735_689_600.0
 """When all answers come, in unix seconds."""
+TOLD = "the kit wanted this to fail"
 ROUNDS = 150
 """How many odd things are tried."""
 
@@ -37,6 +38,8 @@ class DialectSamples:
         dialect: the dialect under test.
         streams: bytes of whole streamed answers, by any name.
         bodies: bytes of whole answers; one that has the name of a stream is the same answer.
+        errors: bytes of streams that end in an error frame, by the code that the error must have,
+            such as "overloaded"; several of one code are a list.
         api: the wire format of the fake server whose answers the dialect reads, if there is one.
         model: the model id that is asked.
     """
@@ -44,6 +47,7 @@ class DialectSamples:
     dialect: ClassVar[Dialect]
     streams: ClassVar[Mapping[str, bytes]] = EMPTY
     bodies: ClassVar[Mapping[str, bytes]] = EMPTY
+    errors: ClassVar[Mapping[str, bytes | Sequence[bytes]]] = EMPTY
     api: ClassVar[str | None] = None
     model: ClassVar[str] = "kit-model-1"
 
@@ -83,6 +87,15 @@ class DialectSamples:
             if wire
         }
         return {**self.bodies, **ours} or pytest.skip("neither `bodies` nor `api` is set")
+
+    def all_errors(self) -> Sequence[tuple[str | None, bytes]]:
+        """Every sample of a stream that ends in an error, and the error's code if that is known."""
+        found: list[tuple[str | None, bytes]] = []
+        for code, samples in self.errors.items():
+            found += [(code, one) for one in ([samples] if isinstance(samples, bytes) else samples)]
+        if (wire := WIRES.get(self.api or "")) is not None:
+            found.append((None, _ended(wire.encoder(Facts()))))
+        return found or pytest.skip("neither `errors` nor `api` is set")
 
     def request(self, *messages: Message, streaming: bool = False, **options: Any) -> ChatRequest:
         """A request as a model hands it to its dialect."""
@@ -137,6 +150,12 @@ class DialectSamples:
             return fold(chunks)
         except (InBandError, BelugaError, _json.JsonError) as error:
             return error
+
+
+def _ended(encoder: Encoder) -> bytes:
+    """A stream that ends in an error before any content."""
+    failure = Failure(code="overloaded", message=TOLD)
+    return b"".join((*encoder.begin(), *encoder.error(failure)))
 
 
 def _facts(script: AIMessage) -> Facts:

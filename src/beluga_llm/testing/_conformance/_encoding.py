@@ -17,6 +17,7 @@ from beluga_llm._request import ChatRequest
 from beluga_llm._serialize import to_dict
 from beluga_llm.testing._conformance._basics import PARTS
 from beluga_llm.testing._conformance._dialect import ROUNDS, DialectSamples
+from beluga_llm.testing._conformance._fuzz import Chance
 from beluga_llm.testing._conformance._options import OPTIONS
 from beluga_llm.testing._conformance._samples import (
     CALLS,
@@ -103,8 +104,7 @@ class EncodingChecks(DialectSamples):
 
     def test_any_conversation_can_be_encoded(self) -> None:
         """Whatever was said, it is encoded or refused as an invalid request."""
-        seed = random.randrange(1_000_000)
-        chance = random.Random(seed)
+        chance = Chance()
         for _ in range(ROUNDS):
             talk = _conversation(chance)
             request = self.request(*talk, streaming=chance.random() < 0.5, tools=(WEATHER, CLOCK))
@@ -113,7 +113,7 @@ class EncodingChecks(DialectSamples):
             except InvalidRequestError:
                 continue
             except Exception as error:
-                raise AssertionError(f"seed {seed}: {talk!r}: {error!r}") from error
+                raise AssertionError(f"{chance}: {talk!r}: {error!r}") from error
 
     def requests(self) -> Iterator[ChatRequest]:
         """Requests with everything in them."""

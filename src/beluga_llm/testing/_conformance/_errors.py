@@ -89,7 +89,7 @@ class ErrorChecks(Conformance):
         self, model: ChatModel, server: FakeServer, kind: str, status: int
     ) -> None:
         """Class, code, retryable, text and request id of every status; one request is sent."""
-        wire, meaning = self.wire(), STATUSES[status]
+        wire, meaning = self.http(), STATUSES[status]
         self.says(server, None, status=status, error=TOLD)
         error = await self.failure(model, kind)
         assert len(server.requests) == 1, "it was tried again by itself"
@@ -118,7 +118,7 @@ class ErrorChecks(Conformance):
         self, model: ChatModel, server: FakeServer, form: str
     ) -> None:
         """`retry_after` is in seconds, whichever way the provider says it."""
-        self.wire()
+        self.http()
         headers, seconds = WAITS[form]
         self.says(server, None, status=429, headers=headers)
         error = await self.failure(model, "generate")
@@ -128,7 +128,7 @@ class ErrorChecks(Conformance):
     @check
     async def test_no_time_to_wait_is_none(self, model: ChatModel, server: FakeServer) -> None:
         """Where the provider names no time, none is invented."""
-        self.wire()
+        self.http()
         self.says(server, None, status=429)
         assert (await self.failure(model, "generate")).retry_after is None
 
@@ -147,7 +147,7 @@ class ErrorChecks(Conformance):
         self, model: ChatModel, server: FakeServer, kind: str
     ) -> None:
         """A page of a proxy is an error without its markup, under a bad status and a good one."""
-        self.wire()
+        self.http()
         self.says(server, None, body=PAGE, status=502, content_type="text/html")
         self.says(server, None, body=PAGE, content_type="text/html")
         bad, good = await self.failure(model, kind), await self.failure(model, kind)
@@ -161,7 +161,7 @@ class ErrorChecks(Conformance):
         self, model: ChatModel, server: FakeServer, kind: str
     ) -> None:
         """The status says enough."""
-        self.wire()
+        self.http()
         self.says(server, None, body=b"", status=503)
         error = await self.failure(model, kind)
         assert isinstance(error, ProviderUnavailableError)
@@ -172,7 +172,7 @@ class ErrorChecks(Conformance):
         self, model: ChatModel, server: FakeServer
     ) -> None:
         """Bytes that are no answer are a MalformedResponseError, which is not retried."""
-        self.wire()
+        self.http()
         self.says(server, None, body=b"this is no json", content_type="application/json")
         error = await self.failure(model, "generate")
         assert isinstance(error, MalformedResponseError), repr(error)
@@ -210,7 +210,7 @@ class ErrorChecks(Conformance):
         self, model: ChatModel, server: FakeServer, kind: str
     ) -> None:
         """A connection that breaks before any content may be tried again, by the caller."""
-        self.wire()
+        self.http()
         self.says(server, "one two", reset_after=1)
         error = await self.failure(model, kind)
         assert isinstance(error, ConnectionFailedError | StreamInterruptedError), repr(error)
@@ -221,7 +221,7 @@ class ErrorChecks(Conformance):
     @check
     async def test_nobody_listens(self, server: FakeServer, kind: str) -> None:
         """A refused connection is a ConnectionFailedError, which may be tried again."""
-        self.wire()
+        self.http()
         async with self.make(server, base_url=self.elsewhere(server, "127.0.0.1:9")) as model:
             error = await self.failure(model, kind)
         assert isinstance(error, ConnectionFailedError), repr(error)
@@ -233,7 +233,7 @@ class ErrorChecks(Conformance):
         self, server: FakeServer, monkeypatch: pytest.MonkeyPatch, kind: str
     ) -> None:
         """A name that DNS does not know is a ConnectionFailedError; nobody is asked for it."""
-        self.wire()
+        self.http()
 
         def resolve(*arguments: object, **keywords: object) -> NoReturn:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -247,4 +247,4 @@ class ErrorChecks(Conformance):
 
     def elsewhere(self, server: FakeServer, host: str) -> str:
         """The base URL on another host."""
-        return server.base_url(self.wire().name).replace(server.url, f"http://{host}")
+        return self.address(server).replace(server.url, f"http://{host}")

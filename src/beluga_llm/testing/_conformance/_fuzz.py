@@ -1,8 +1,12 @@
-"""Odd data: what a server should never send, and one day does."""
+"""Chance: odd data, what a server should never send and one day does, and cuts at any byte.
+
+What fails names its seed; `BELUGA_SEED=<seed> pytest ...` makes the same choices again.
+"""
 
 from __future__ import annotations
 
 import copy
+import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +17,21 @@ ODD: tuple[Any, ...] = (
     {"content": [None, 3, "x", {"type": "text", "text": {}}]},
 )  # fmt: skip
 """Values of every type, for where another one is expected."""
+
+
+SEED = "BELUGA_SEED"
+"""The environment variable that repeats what was random."""
+
+
+class Chance(random.Random):
+    """Random choices that can be made again; its text, which says how, belongs into messages."""
+
+    def __init__(self) -> None:
+        self.number = int(os.environ.get(SEED) or random.randrange(1_000_000))
+        super().__init__(self.number)
+
+    def __str__(self) -> str:
+        return f"repeat with {SEED}={self.number}"
 
 
 def odd(chance: random.Random) -> Any:

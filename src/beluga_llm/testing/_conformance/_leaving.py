@@ -100,7 +100,7 @@ class LeavingChecks(Conformance):
         self, model: ChatModel, server: FakeServer, way: str
     ) -> None:
         """break, aclose, an exception, a cancellation: the connection closes within 100 ms."""
-        self.wire()
+        self.http()
         self.able(model, "streaming")
 
         async def seconds() -> float:
@@ -121,7 +121,7 @@ class LeavingChecks(Conformance):
         self, model: ChatModel, server: FakeServer
     ) -> None:
         """A stream that nobody refers to any more is closed, without an `async with`."""
-        self.wire()
+        self.http()
         self.able(model, "streaming")
 
         async def seconds() -> float:
@@ -142,7 +142,7 @@ class LeavingChecks(Conformance):
         self, model: ChatModel, server: FakeServer, kind: str, where: str
     ) -> None:
         """A call is cancelled while it waits for the answer, or for the rest of it."""
-        self.wire()
+        self.http()
 
         async def seconds() -> float:
             if where == "head":
@@ -175,8 +175,7 @@ class LeavingChecks(Conformance):
         self, model: ChatModel, server: FakeServer, kind: str
     ) -> None:
         """A call ends with its answer or with CancelledError, and the next one works."""
-        if self.api is not None:
-            server.default = "one two three"
+        self.always(server, "one two three")
         for steps in range(0, 30, 2):
             task = asyncio.ensure_future(ask(model, kind))
             for _ in range(steps):

@@ -53,7 +53,7 @@ class LimitChecks(Conformance):
     @check
     async def test_a_stall_ends(self, model: ChatModel, server: FakeServer, name: str) -> None:
         """The call fails at its limit with a typed error that names it, and leaves the server."""
-        self.wire()
+        self.http()
         stall = STALLS[name]
         if stall.kind == "stream":
             self.able(model, "streaming")
@@ -82,7 +82,7 @@ class LimitChecks(Conformance):
         """A call ends at its time also where the server sends without end."""
         self.wire()
         self.able(model, "streaming")
-        server.default = Reply("word " * 5000, chunk_delay=0.005)
+        self.always(server, Reply("word " * 5000, chunk_delay=0.005))
         with pytest.raises(RequestTimeoutError, match=r"\(total\)") as caught:
             await ask(model, "stream", timeout=0.1)
         partial = caught.value.partial

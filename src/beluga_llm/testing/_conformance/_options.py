@@ -64,7 +64,7 @@ class OptionChecks(Conformance):
 
         What the server reads of it is its value, and nothing else has changed.
         """
-        self.wire()
+        self.http()
         self.says(server, times=2)
         options = dict(OPTIONS[name])
         tools = options.pop("tools", ())
@@ -74,7 +74,7 @@ class OptionChecks(Conformance):
         told = any(issubclass(one.category, UnsupportedOptionWarning) for one in warnings)
         without, with_it = map(asked, server.requests)
         assert told or with_it != without, f"{name} was neither sent nor warned about"
-        if options.keys() <= PLAIN:
+        if self.api is not None and options.keys() <= PLAIN:
             before, after = (self.read(seen).options for seen in server.requests)
             changed = differing(before, after)
             assert changed in ({}, options), f"{name} arrived as {changed}"
@@ -84,8 +84,8 @@ class OptionChecks(Conformance):
         self, model: ChatModel, server: FakeServer
     ) -> None:
         """Every option has the same effect in `generate` and in `stream`."""
-        self.wire()
-        server.default = "Hello"
+        self.http()
+        self.always(server)
         for options in OPTIONS.values():
             with warned():
                 await ask(model, "generate", **options)
@@ -99,7 +99,7 @@ class OptionChecks(Conformance):
         self, model: ChatModel, server: FakeServer, kind: str
     ) -> None:
         """`extra_body`, `extra_query`, `extra_headers` and `provider_options` are sent as given."""
-        self.wire()
+        self.http()
         self.says(server)
         await ask(
             model,

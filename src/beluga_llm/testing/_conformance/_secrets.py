@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import traceback
@@ -19,6 +20,9 @@ from beluga_llm.testing._reply import Reply, Seen
 from beluga_llm.testing._server import FakeServer
 from beluga_llm.testing._wire import Facts, Failure, Wire
 
+FOREIGN = ("OPENAI", "ANTHROPIC", "GOOGLE", "MISTRAL", "GROQ")
+"""Providers whose variables are set on many machines."""
+
 
 class SecretChecks(Conformance):
     """A server that sends back all it was told."""
@@ -33,7 +37,7 @@ class SecretChecks(Conformance):
         kind: str,
     ) -> None:
         """No text, repr, traceback, pickle, body or log of any error holds it."""
-        wire = self.wire()
+        wire = self.http()
         caplog.set_level(logging.DEBUG)
         for reply in _failures(wire):
             server.default = reply
@@ -48,17 +52,46 @@ class SecretChecks(Conformance):
         self, model: ChatModel, server: FakeServer
     ) -> None:
         """It is in no address, query or body, where proxies and logs would see it."""
-        self.wire()
+        self.http()
         self.says(server)
         await model.generate("Hello")
         seen = server.requests[0]
         self.hidden(f"{seen.path} {seen.query} {seen.body.decode()}")
         assert not self.sends_key or self.api_key in " ".join(seen.headers.values())
 
+    def test_the_key_that_is_given_is_sent(
+        self, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It goes before every variable, and the variables of other providers are not read."""
+        self.http()
+        for name in FOREIGN:
+            monkeypatch.setenv(f"{name}_API_KEY", "kit-foreign-key")
+            monkeypatch.setenv(f"{name}_BASE_URL", "http://127.0.0.1:9")
+        self.says(server)
+
+        async def ask_once() -> None:
+            async with self.make(server) as model:
+                await model.generate("Hello")
+
+        asyncio.run(ask_once())
+        sent = " ".join(server.requests[0].headers.values())
+        assert "kit-foreign-key" not in sent
+        assert not self.sends_key or self.api_key in sent
+
+    @check
+    async def test_nothing_is_printed(
+        self, model: ChatModel, server: FakeServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What a program writes to its stdout is the program's."""
+        self.says(server, times=2)
+        await ask(model, "generate")
+        await ask(model, "stream")
+        assert capsys.readouterr().out == ""
+
     def test_the_key_shows_in_no_repr(self, model: ChatModel) -> None:
         """Models and their copies can be printed."""
         self.find_api(model)
-        self.wire()
+        self.http()
         copies = (model, model.with_options(max_tokens=5), model.bind_tools([{"name": "f"}]))
         self.hidden(" ".join(f"{copy!r} {copy} {copy._config!r}" for copy in copies))
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+
+import pytest
 
 from beluga_llm._messages import AIMessage
 from beluga_llm._model import ChatModel
@@ -14,9 +17,27 @@ from beluga_llm.testing._conformance._base import (
     no_tasks_left,
     warned,
 )
-from beluga_llm.testing._conformance._samples import CLOCK, HELLO, WEATHER
+from beluga_llm.testing._conformance._samples import CLOCK, HELLO, LONG, WEATHER
 from beluga_llm.testing._reply import Seen
 from beluga_llm.testing._server import FakeServer
+
+BLOCKED = 0.1
+"""Seconds after which others notice that the event loop stands still."""
+
+
+class Pauses:
+    """How long the event loop stands still at most, as a task beside others sees it."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+
+    async def watch(self) -> None:
+        """Looks until it is cancelled."""
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(0)
+            now = time.monotonic()
+            self.longest, before = max(self.longest, now - before), now
 
 
 class SharingChecks(Conformance):
@@ -31,6 +52,7 @@ class SharingChecks(Conformance):
         def repeat(seen: Seen) -> str:
             return self.read(seen).messages[-1].text
 
+        self.always(server)
         if self.api is not None:
             server.default = repeat
 
@@ -43,6 +65,42 @@ class SharingChecks(Conformance):
         if self.api is not None:
             expected = [f"question {number}" for number in range(100)]
             assert [reply.text for reply in replies] == expected
+
+    @check
+    async def test_calls_do_not_wait_for_each_other(
+        self, model: ChatModel, server: FakeServer
+    ) -> None:
+        """While one stream is held up, other calls are answered."""
+        self.http()
+        self.able(model, "streaming")
+        self.says(server, LONG, stall_after=8000)
+        self.says(server, times=2)
+        async with model.stream("Hello") as stream:
+            await anext(stream)
+            await ask(model, "generate")
+            await ask(model, "stream")
+
+    @check
+    async def test_the_event_loop_is_not_blocked(
+        self, model: ChatModel, server: FakeServer
+    ) -> None:
+        """Other tasks go on while a call runs; a busy machine may spoil two tries of three."""
+        self.says(server, times=6)
+        longest = []
+        for _ in range(3):
+            pauses = Pauses()
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(pauses.watch())
+                await asyncio.sleep(0)
+                await ask(model, "generate")
+                await ask(model, "stream")
+                watch.cancel()
+            longest.append(pauses.longest)
+            if longest[-1] < BLOCKED:
+                break
+        else:
+            pytest.fail(f"the event loop stood still for {longest} seconds")
+        server.reset()
 
     def test_three_event_loops(self, model: ChatModel, server: FakeServer) -> None:
         """One model works in one `asyncio.run` after the other, closed in each."""
