@@ -149,8 +149,7 @@ class Call:
         self._pending.clear()
         self.chunks += len(heard)
         self._message = None
-        for chunk in heard:
-            self._fold.add(chunk)
+        self._fold.extend(heard)
 
     def failed(self, error: Exception) -> None:
         """Takes note of an error and adds what only the call knows."""

@@ -40,7 +40,7 @@ class DelegatingChatModel(ChatModel):
         own = type(self)._stream is not DelegatingChatModel._stream
         return foreign(chunks) if own else chunks
 
-    def bind_tools(self, tools: Iterable[ToolInput], *, replace: bool = False) -> Self:
+    def bind_tools(self, tools: Iterable[ToolInput], *, replace: bool = True) -> Self:
         """A copy whose inner model has these tools; see `ChatModel.bind_tools`."""
         return self._copy(inner=self.inner.bind_tools(tools, replace=replace))
 

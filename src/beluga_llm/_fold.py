@@ -14,12 +14,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from typing import Any
 
+from msgspec.structs import astuple
+
 from beluga_llm._chunks import StreamChunk
 from beluga_llm._json import mend_surrogates
 from beluga_llm._messages import AIMessage
 from beluga_llm._parts import ContentPart, TextPart, ThinkingPart
 from beluga_llm._tool_merge import ToolCallAccumulator
 from beluga_llm._usage import NO_USAGE, FinishReason, Usage
+
+_ONLY_TEXT = list(astuple(StreamChunk()))[1:]
+"""All other fields of a chunk that only brings text."""
 
 
 class _Block:
@@ -175,6 +180,23 @@ class Fold:
         if answer is None:
             answer = self._answers[chunk.choice] = _Answer()
         answer.add(chunk)
+
+    def extend(self, chunks: Iterable[StreamChunk]) -> None:
+        """Takes chunks; those that only bring text, as most do, together."""
+        texts: list[str] = []
+        for chunk in chunks:
+            text, *rest = astuple(chunk)
+            if rest == _ONLY_TEXT:
+                texts.append(text)
+                continue
+            self._append(texts)
+            texts = []
+            self.add(chunk)
+        self._append(texts)
+
+    def _append(self, texts: list[str]) -> None:
+        if text := "".join(texts):
+            self._answers[0].block(TextPart, None).pieces.append(text)
 
     def message(self) -> AIMessage:
         """The answer so far."""

@@ -172,12 +172,12 @@ class ChatModel(Batches, ABC):
 
     # --- copies ------------------------------------------------------------------------------
 
-    def bind_tools(self, tools: Iterable[ToolInput], *, replace: bool = False) -> Self:
-        """A copy with these tools in every request, beside or instead of those it has.
+    def bind_tools(self, tools: Iterable[ToolInput], *, replace: bool = True) -> Self:
+        """A copy with these tools in every request, instead of or beside those it has.
 
         Args:
             tools: ToolDefinitions, functions, mappings, or objects with a `definition`.
-            replace: drop the tools bound before.
+            replace: False adds them to the tools bound before.
 
         Raises:
             InvalidRequestError: two tools have one name.

@@ -152,7 +152,7 @@ async def loop(model: llm.ChatModel, shop: Shop) -> llm.AIMessage:
     assert_type(tools.names, list[str])
     tool: llm.Tool = tools.get("add")
     await tool.run({"a": 1})
-    model.bind_tools(tools).bind_tools([add, Clock(), weather])
+    model.bind_tools(tools).bind_tools([add, Clock(), weather], replace=False)
     run = await llm.run_tools(
         model,
         "1+2?",

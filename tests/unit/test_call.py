@@ -633,10 +633,14 @@ class TestModel:
     @pytest.mark.row("TOOL-05", "OPTI-21")
     async def test_tools_are_added_or_replaced(self) -> None:
         model = Scripted().bind_tools([{"name": "a", "description": "bound"}])
-        assert [t.name for t in model.bind_tools([{"name": "b"}])._tools] == ["a", "b"]
+        both = model.bind_tools([{"name": "b"}], replace=False)
+        assert [t.name for t in both._tools] == ["a", "b"]
         assert [t.name for t in model.bind_tools([{"name": "b"}], replace=True)._tools] == ["b"]
+        assert [t.name for t in model.bind_tools([{"name": "b"}])._tools] == ["b"]
         with pytest.raises(llm.InvalidRequestError, match="two tools are named 'a'"):
-            model.bind_tools([{"name": "a"}])
+            model.bind_tools([{"name": "a"}], replace=False)
+        with pytest.raises(llm.InvalidRequestError, match="two tools are named 'b'"):
+            model.bind_tools([{"name": "b"}, {"name": "b"}])
         await model.generate("hi", tools=[{"name": "a", "description": "of the call"}])
         assert [t.description for t in model.requests[0].tools] == ["of the call"]
 
@@ -915,12 +919,12 @@ class TestWrappedModels:
     async def test_tools_of_a_wrapper_are_those_of_its_model(self) -> None:
         model = Scripted()
         wrapped = llm.DelegatingChatModel(model.bind_tools([{"name": "a"}]))
-        await wrapped.bind_tools([{"name": "b"}], replace=True).generate("hi")
         await wrapped.bind_tools([{"name": "b"}]).generate("hi")
+        await wrapped.bind_tools([{"name": "b"}], replace=False).generate("hi")
         names = [[tool.name for tool in request.tools] for request in model.requests]
         assert names == [["b"], ["a", "b"]]
         with pytest.raises(llm.InvalidRequestError, match="two tools are named 'a'"):
-            wrapped.bind_tools([{"name": "a"}])
+            wrapped.bind_tools([{"name": "a"}], replace=False)
 
     @pytest.mark.row("CHAT-10", "OPTI-23")
     @pytest.mark.parametrize("bound", [False, True])

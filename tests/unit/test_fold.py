@@ -59,6 +59,17 @@ def test_what_a_fold_gives_can_be_replayed(chunks: list[StreamChunk]) -> None:
     assert fold(replay(message)) == message
 
 
+@given(st.lists(chunk_lists | st.text(max_size=2).map(lambda text: [StreamChunk(text)])))
+def test_many_chunks_add_up_to_what_each_adds(runs: list[list[StreamChunk]]) -> None:
+    """Chunks that only bring text are taken together; the answer is the same."""
+    together, singly = Fold(), Fold()
+    for chunks in runs:
+        together.extend(chunks)
+        for chunk in chunks:
+            singly.add(chunk)
+        assert together.message() == singly.message()
+
+
 @given(st.text(alphabet="a😀é<", max_size=20).flatmap(pieces))
 def test_text_is_the_text_of_its_pieces(text_pieces: list[str]) -> None:
     message = fold(StreamChunk(delta=piece) for piece in text_pieces)

@@ -218,14 +218,19 @@ class MessageEncoder:
 
 def _plain_text(message: Message) -> str | None:
     """The text of a message that is nothing but one text, which most are."""
-    if len(message.parts) != 1 or type(message) not in _ROLES:
+    kind, parts = type(message), message.parts
+    if len(parts) != 1 or kind not in _ROLES:
         return None
-    part = message.parts[0]
+    part = parts[0]
     if type(part) is not TextPart or part.signature or part.metadata:
         return None
-    if type(message) is AIMessage and (message.tool_calls or message.refusal or message.name):
+    if kind is SystemMessage:
+        return part.text
+    if message.name:  # type: ignore[attr-defined]  # what is left has one
         return None
-    return None if type(message) is HumanMessage and message.name else part.text
+    if kind is AIMessage and (message.tool_calls or message.refusal):  # type: ignore[attr-defined]
+        return None
+    return part.text
 
 
 def _file(part: FilePart) -> JsonObject:

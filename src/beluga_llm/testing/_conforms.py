@@ -46,7 +46,7 @@ def _methods(model: ChatModel) -> Iterator[str]:
         if not _accepts(getattr(model, name), 1, options=None, temperature=0.5, tools=()):
             yield f"{name} must take (messages, *, options=None, **options)"
     if not _accepts(model.bind_tools, 1, replace=True):
-        yield "bind_tools must take (tools, *, replace=False)"
+        yield "bind_tools must take (tools, *, replace=True)"
 
 
 def _accepts(function: Any, positional: int, **keywords: Any) -> bool:
