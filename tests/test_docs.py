@@ -49,3 +49,24 @@ async def test_blocks_run(path: Path, monkeypatch: pytest.MonkeyPatch):
         models += [value for value in names.values() if isinstance(value, ChatModel)]
     for model in models:
         await model.aclose()
+
+
+_LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.row("DOCS-26")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path):
+    places = [path.parent / place for place in _LINK.findall(path.read_text("utf-8"))]
+    assert [str(place) for place in places if not place.exists()] == []
+
+
+@pytest.mark.row("PAIN-14")
+def test_each_guarantee_names_tests_that_hold_it():
+    """The tests that a line of docs/guarantees.md links to are marked with its number."""
+    text = (ROOT / "docs" / "guarantees.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 16))
+    for number, held_by in rows:
+        for place in _LINK.findall(held_by):
+            assert f"PAIN-{int(number):02}" in (ROOT / "docs" / place).read_text("utf-8"), place

@@ -199,7 +199,7 @@ async def test_a_breaker_that_is_not_closed_degrades():
 async def test_a_wrapper_has_the_health_of_its_model_and_its_own_breakers():
     inner = MockChatModel([llm.RateLimitError("slow")], api_key="key-12345678")
     breaker = llm.with_circuit_breaker()
-    wrapper = llm.DelegatingChatModel(inner.bind_tools([tool("a")])).bind_tools([tool("b")])
+    wrapper = llm.DelegatingChatModel(inner.bind_tools([tool("a"), tool("b")]))
     health = await wrapper.check_health()
     assert (health.state, health.api_key_set, health.tools_count) == ("healthy", True, 2)
     assert (await wrapper.check_health(probe=True)).state == "degraded"

@@ -224,11 +224,10 @@ def _plain_text(message: Message) -> str | None:
     part = parts[0]
     if type(part) is not TextPart or part.signature or part.metadata:
         return None
-    if kind is SystemMessage:
-        return part.text
-    if message.name:  # type: ignore[attr-defined]  # what is left has one
+    said: Any = message
+    if kind is not SystemMessage and said.name:
         return None
-    if kind is AIMessage and (message.tool_calls or message.refusal):  # type: ignore[attr-defined]
+    if kind is AIMessage and (said.tool_calls or said.refusal):
         return None
     return part.text
 
