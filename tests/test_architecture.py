@@ -20,18 +20,19 @@ CORE = "beluga_llm"
 
 FLOORS = {
     "values": """
-        _capabilities _chunks _config _config_checks _docstrings _errors _faults _fold _frozen _ids
-        _json _lazy _messages _option_ranges _option_types _options _partial_json _parts _redaction
-        _replay _request _request_context _schema _serialize _tool_merge _tool_types _type_schema _types
-        _usage _version
+        _capabilities _chunks _config _config_checks _docstrings _errors _faults _fold _frozen
+        _ids _json _lazy _messages _option_ranges _option_types _options _partial_json _parts
+        _redaction _replay _request _request_context _schema _serialize _tool_merge _tool_types
+        _type_schema _types _usage _version
     """,
     "protocol": "_dialects _http",
     "shell": """
-        _accept _batch _breaker _caching _call _call_context _chat_stream _clock _closing _compatible _conversation
-        _deadline _delegating _environment _events _health _http_model _http_seal _installed
-        _keywords _layers _log_records _model _plugins _pricing _protocols _provider _rate _registry _resilient _routing
-        _signers _sqlite         _structured _telemetry _tokens _tools _transcript _validate _waiting _watching
-        middleware
+        _accept _batch _breaker _caching _call _call_context _chat_stream _clock _closing
+        _compatible _context _conversation _deadline _delegating _environment _events _health
+        _http_model _http_seal _installed _keywords _layers _log_records _model _plugins
+        _pricing _protocols _provider _rate _registry _resilient _routing _signers _sqlite
+        _structured _telemetry _token_checks _tokenizers _tokens _tools _transcript _validate
+        _waiting _watching _windows middleware
     """,
     "faces": "__init__ __main__ cli plugin streams testing",
 }

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from beluga_llm._clock import Clock as Clock
     from beluga_llm._config import ProviderConfig as ProviderConfig
     from beluga_llm._config import Secret as Secret
+    from beluga_llm._context.manager import ContextManager as ContextManager
+    from beluga_llm._context.strategies import SlidingWindow as SlidingWindow
+    from beluga_llm._context.strategies import Summarize as Summarize
+    from beluga_llm._context.strategies import Truncate as Truncate
     from beluga_llm._conversation.conversation import Conversation as Conversation
     from beluga_llm._conversation.stores import MemoryStore as MemoryStore
     from beluga_llm._conversation.stores import SessionStore as SessionStore
@@ -161,6 +165,9 @@ if TYPE_CHECKING:
     from beluga_llm._structured.model import StructuredModel as StructuredModel
     from beluga_llm._structured.model import StructuredResult as StructuredResult
     from beluga_llm._structured.stream import StructuredStream as StructuredStream
+    from beluga_llm._token_checks import TokenCheck as TokenCheck
+    from beluga_llm._token_checks import check_tokens as check_tokens
+    from beluga_llm._tokenizers import get_tokenizer as get_tokenizer
     from beluga_llm._tokens import SimpleTokenizer as SimpleTokenizer
     from beluga_llm._tokens import TokenCount as TokenCount
     from beluga_llm._tokens import Tokenizer as Tokenizer
@@ -179,6 +186,7 @@ if TYPE_CHECKING:
     from beluga_llm._usage import FinishReason as FinishReason
     from beluga_llm._usage import Usage as Usage
     from beluga_llm._validate import ensure_messages as ensure_messages
+    from beluga_llm._windows import context_window as context_window
     from beluga_llm.middleware._hook_methods import Hooks as Hooks
     from beluga_llm.middleware._hook_methods import Suppress as Suppress
     from beluga_llm.middleware._hook_methods import compose_hooks as compose_hooks
@@ -187,6 +195,7 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.budget import with_budget as with_budget
     from beluga_llm.middleware.cache import invalidate as invalidate
     from beluga_llm.middleware.cache import with_cache as with_cache
+    from beluga_llm.middleware.context import with_context as with_context
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
     from beluga_llm.middleware.guard import with_guard as with_guard
     from beluga_llm.middleware.hedge import with_hedge as with_hedge
@@ -197,9 +206,15 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.retry import RetryPolicy as RetryPolicy
     from beluga_llm.middleware.retry import with_retry as with_retry
     from beluga_llm.middleware.timeout import with_timeout as with_timeout
+    from beluga_llm.middleware.token_check import with_token_check as with_token_check
     from beluga_llm.middleware.tracing import with_tracing as with_tracing
 
 _WHERE = {
+    "_context.manager": ("ContextManager",),
+    "_context.strategies": ("SlidingWindow", "Summarize", "Truncate"),
+    "_token_checks": ("TokenCheck", "check_tokens"),
+    "_tokenizers": ("get_tokenizer",),
+    "_windows": ("context_window",),
     "_conversation.conversation": ("Conversation",),
     "_conversation.stores": ("MemoryStore", "SQLiteStore", "SessionStore"),
     "_pricing.budget": ("Budget",),
@@ -208,6 +223,8 @@ _WHERE = {
     "_request_context": ("request_context",),
     "_routing.cost_aware": ("CostAware", "HeuristicClassifier"),
     "middleware.budget": ("with_budget",),
+    "middleware.context": ("with_context",),
+    "middleware.token_check": ("with_token_check",),
     "middleware.timeout": ("with_timeout",),
     "middleware.logging": ("with_logging",),
     "middleware.metrics": ("with_metrics",),

@@ -9,12 +9,16 @@ from attrs import frozen
 
 from beluga_llm._errors import ConfigError
 
+COUNTS = frozenset(("context_window", "max_output"))
+"""Capabilities that are numbers of tokens."""
+
 
 @frozen(kw_only=True)
 class Capabilities:
     """What a model can do: True, False, or None where it is unknown.
 
     `tool_choice` is the set of what may be asked: "auto", "none", "required", "named".
+    `context_window` and `max_output` are numbers of tokens.
     """
 
     tools: bool | None = None
@@ -34,6 +38,8 @@ class Capabilities:
     seed: bool | None = None
     prefill: bool | None = None
     count_tokens: bool | None = None
+    context_window: int | None = None
+    max_output: int | None = None
 
     def merged(self, over: Capabilities | Mapping[str, Any] | None) -> Capabilities:
         """These capabilities with those that are known of others put over them.

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from beluga_llm._capabilities import Capabilities
+from beluga_llm._capabilities import COUNTS, Capabilities
 from beluga_llm._config import FIELD_NAMES, ProviderConfig, Secret
 from beluga_llm._errors import ConfigError
 from beluga_llm._option_ranges import (
@@ -205,6 +205,9 @@ def _capability_problems(given: Any) -> Iterator[str]:
             words = isinstance(value, list | tuple | set | frozenset)
             if value is not None and not (words and all(isinstance(word, str) for word in value)):
                 yield f"capability 'tool_choice' must be a set of str, got {value!r}"
+        elif name in COUNTS:
+            if value is not None and (type(value) is not int or value < 1):
+                yield f"capability {name!r} must be a number of tokens or None, got {value!r}"
         elif name in _CAPABILITIES and not isinstance(value, bool | None):
             yield f"capability {name!r} must be a bool or None, got {value!r}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -217,6 +218,18 @@ def test_a_broken_command_hurts_only_itself(commands: None):
         assert done.exit_code == 1
         assert f"command '{name}' (acme-{name}" in done.output
         assert why in done.output
+
+
+@pytest.mark.row("CLI-06")
+def test_the_doctor_tells_of_broken_commands(commands: None):
+    told = run("doctor")
+    assert told.exit_code == 1
+    assert "command 'gone' (acme-gone 2.0) failed to load" in told.output
+    assert "must be a click.Command" in told.output
+    report = json.loads(run("doctor", "--json").stdout)
+    assert {"gone", "wrong"} <= report["broken_commands"].keys()
+    assert "costs" not in report["broken_commands"]
+    assert report["ok"] is False
 
 
 @pytest.mark.row("CLI-06")

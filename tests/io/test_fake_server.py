@@ -606,3 +606,38 @@ async def test_a_message_keeps_its_usage_and_model(server: FakeServer, client: C
     _, body = await one(client)
     assert (body["id"], body["model"]) == ("r-1", "m-2")
     assert body["usage"]["prompt_tokens_details"] == {"cached_tokens": 5}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    ("name", "api", "told"),
+    [
+        ("anthropic/m", "messages", llm.Usage(0, 0)),
+        ("openai/m", "responses", llm.Usage()),
+        ("openai/m", "chat", llm.Usage()),
+    ],
+)
+async def test_a_usage_has_what_the_vendor_always_sends(
+    server: FakeServer, name: str, api: str, told: llm.Usage, streaming: bool
+):
+    """So that the vendors' own SDKs take it; `exact_usage` tells what the script has."""
+    fields: Any = {"api": api} if name == "openai/m" else {}
+    async with llm.create(
+        name, base_url=server.base_url(api), api_key="test-key", **fields
+    ) as model:
+
+        async def usage() -> llm.Usage:
+            answer = model.stream("hi").response() if streaming else model.generate("hi")
+            return (await answer).usage
+
+        server.reply(llm.AIMessage("Hello"))
+        assert await usage() == told
+        server.reply(llm.AIMessage("Hello"), exact_usage=True)
+        assert await usage() == llm.Usage()
+        half = llm.AIMessage("Hello", usage=llm.Usage(input_tokens=5))
+        server.reply(half)
+        found = await usage()
+        assert (found.input_tokens, found.output_tokens, found.total_tokens) == (5, 0, 5)
+        assert found.reasoning_tokens == (0 if api == "responses" else None)
+        server.reply(half, exact_usage=True)
+        assert (await usage()).output_tokens is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -34,8 +35,9 @@ async def test_it_serves_its_script_and_tells_what_it_saw():
             assert caught.value.retry_after == 2
             assert (await model.stream("hi").response()).text == "Hello"
             assert (await model.generate("hi")).text  # the demo model's
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         said = process.stdout.read()
+    assert process.returncode == 0
     assert "base_url=" in said
     assert "2  POST /v1/chat/completions  stream" in said
 

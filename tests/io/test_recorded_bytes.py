@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -280,6 +281,39 @@ async def test_no_secret_is_written(
     assert BASIC not in text
     assert KEY[6:11] not in text
     assert "authorization" not in json.dumps(entries(path)[0]["request"]["headers"]).lower()
+
+
+@pytest.mark.row("PAIN-15")
+@pytest.mark.parametrize(
+    ("name", "api"),
+    [("anthropic/m", "messages"), ("google/m", "generate_content"), ("openai/m", "responses")],
+)
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_no_secret_is_written_of_other_vendors(
+    server: FakeServer, path: Path, name: str, api: str, streaming: bool
+):
+    """Whole and in deltas, as it is and in base64, in an answer and in a refusal."""
+    encoded = b64encode(f"Bearer {KEY}".encode()).decode()
+    texts = (KEY[:6], KEY[6:11], KEY[11:], f" {KEY} ", encoded[:13], encoded[13:])
+    deltas = [llm.StreamChunk(text) for text in texts]
+    server.reply([*deltas, llm.StreamChunk(finish_reason=llm.FinishReason.STOP)])
+    server.reply(status=401, error=f"wrong key {KEY}, {encoded}")
+    fields: Any = {"api": "responses"} if api == "responses" else {}
+    async with llm.create(
+        name, base_url=server.base_url(api), api_key=KEY, transport=record_bytes(path), **fields
+    ) as model:
+        calls = model.with_options(extra_body={"api_key": "canary-in-body"})
+        for _ in range(2):
+            with contextlib.suppress(llm.AuthenticationError):
+                if streaming:
+                    await calls.stream(KEY).response()
+                else:
+                    await calls.generate(KEY)
+    text = text_of(path)
+    assert len(entries(path)) == 2
+    assert "canary" not in text.lower()
+    assert KEY[6:11] not in text
+    assert encoded[13:30] not in text
 
 
 async def test_what_a_cleaned_stream_says_is_still_a_stream(server: FakeServer, path: Path):

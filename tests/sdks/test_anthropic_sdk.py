@@ -60,6 +60,18 @@ async def test_messages(fake_llm_server: FakeServer, client: Any):
     assert fake_llm_server.requests[0].headers["anthropic-version"]
 
 
+@pytest.mark.parametrize("usage", [{}, {"input_tokens": 5}, {"cached_tokens": 2}], ids=str)
+async def test_a_script_need_not_tell_the_usage(
+    fake_llm_server: FakeServer, client: Any, usage: dict[str, int]
+):
+    fake_llm_server.reply(llm.AIMessage("Hello", usage=llm.Usage(**usage)), times=2)
+    whole = await client.messages.create(**ASKED)
+    async with client.messages.stream(**ASKED) as stream:
+        final = await stream.get_final_message()
+    assert whole.content[0].text == final.content[0].text == "Hello"
+    assert whole.usage.output_tokens == final.usage.output_tokens == 0
+
+
 async def test_a_bearer_token_is_taken_too(fake_llm_server: FakeServer):
     fake_llm_server.reply("Hello")
     url = fake_llm_server.base_url("messages")

@@ -34,15 +34,10 @@ CALLS = llm.AIMessage(
         llm.ToolCall("call_1", "weather", '{"city": "Oslo"}'),
         llm.ToolCall("call_2", "weather", '{"city": "Lima"}'),
     ],
-    usage=llm.Usage(
-        input_tokens=12, output_tokens=7, cached_tokens=4, cache_write_tokens=0, reasoning_tokens=2
-    ),
+    usage=llm.Usage(input_tokens=12, output_tokens=7, cached_tokens=4, reasoning_tokens=2),
 )
-FULL = llm.Usage(
-    input_tokens=12, output_tokens=3, cached_tokens=0, cache_write_tokens=0, reasoning_tokens=0
-)
-HELLO = llm.AIMessage("Hello, you", usage=FULL)
-CUT = llm.AIMessage("Once upon", finish_reason=llm.FinishReason.LENGTH, usage=FULL)
+HELLO = llm.AIMessage("Hello, you", usage=llm.Usage(input_tokens=12, output_tokens=3))
+CUT = llm.AIMessage("Once upon", finish_reason=llm.FinishReason.LENGTH)
 
 
 @pytest.fixture
@@ -138,9 +133,10 @@ async def test_responses_tools(fake_llm_server: FakeServer, client: Any):
         ("call_2", '{"city": "Lima"}'),
     ]
     assert answer.usage.input_tokens_details.cached_tokens == 4
+    assert answer.usage.input_tokens_details.cache_write_tokens == 0
 
 
-@pytest.mark.parametrize("answer", [HELLO, CALLS], ids=["text", "tools"])
+@pytest.mark.parametrize("answer", [HELLO, CALLS, "Hello, you"], ids=["text", "tools", "str"])
 async def test_responses_stream(fake_llm_server: FakeServer, client: Any, answer: Any):
     fake_llm_server.reply(answer)
     async with client.responses.stream(model="m", input="hi", tools=TOOLS) as stream:
@@ -157,7 +153,7 @@ async def test_responses_stream(fake_llm_server: FakeServer, client: Any, answer
 
 async def test_responses_reasoning(fake_llm_server: FakeServer, client: Any):
     thought = llm.ThinkingPart("I think", signature="sealed", provider="openai", id="rs_1")
-    fake_llm_server.reply(llm.AIMessage([thought, llm.TextPart("Hello")], usage=FULL))
+    fake_llm_server.reply(llm.AIMessage([thought, llm.TextPart("Hello")]))
     answer = await client.responses.create(model="m", input="hi")
     assert [item.type for item in answer.output] == ["reasoning", "message"]
 
@@ -167,6 +163,23 @@ async def test_responses_that_were_cut_off(fake_llm_server: FakeServer, client: 
     answer = await client.responses.create(model="m", input="hi")
     assert answer.status == "incomplete"
     assert answer.incomplete_details.reason == "max_output_tokens"
+
+
+@pytest.mark.parametrize("usage", [{}, {"input_tokens": 5}, {"cached_tokens": 2}], ids=str)
+async def test_a_script_need_not_tell_the_usage(
+    fake_llm_server: FakeServer, client: Any, usage: dict[str, int]
+):
+    fake_llm_server.reply(llm.AIMessage("Hello", usage=llm.Usage(**usage)), times=4)
+    chat = await client.chat.completions.create(model="m", messages=ASKED)
+    assert chat.choices[0].message.content == "Hello"
+    stream = await client.chat.completions.create(
+        model="m", messages=ASKED, stream=True, stream_options={"include_usage": True}
+    )
+    assert [chunk async for chunk in stream][-1].object == "chat.completion.chunk"
+    answer = await client.responses.create(model="m", input="hi")
+    assert answer.output_text == "Hello"
+    async with client.responses.stream(model="m", input="hi") as events:
+        assert (await events.get_final_response()).output_text == "Hello"
 
 
 # --- errors --------------------------------------------------------------------------------------

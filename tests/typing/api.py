@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypedDict, assert_type
 
 from opentelemetry.sdk.metrics import MeterProvider
@@ -17,7 +19,19 @@ from beluga_llm.testing import (
     DialectConformance,
     FakeServer,
     MockChatModel,
+    ReplayModel,
+    ReplayTransport,
+    Reply,
+    Seen,
+    assert_chunks_valid,
+    assert_error,
     assert_health,
+    assert_registered,
+    assert_stream_ok,
+    forbid_requests,
+    record_bytes,
+    replay,
+    with_recording,
 )
 
 
@@ -299,6 +313,34 @@ def store(message: llm.Message) -> llm.Message:
     return llm.from_dict(data)
 
 
+async def keep(model: llm.ChatModel, store: llm.SessionStore) -> None:
+    def note(error: llm.StoreError) -> None:
+        assert_type(error.unsaved, tuple[llm.Message, ...])
+
+    chat = llm.Conversation(model, store, "ada", system="Be brief.", on_save_error=note, ttl=60)
+    assert_type(await chat.send("hi", temperature=0.5), llm.AIMessage)
+    assert_type(chat.stream("hi", save_partial=True), llm.ChatStream)
+    assert_type(await chat.messages(), list[llm.Message])
+    await chat.append(llm.HumanMessage("hi"))
+    await chat.set_metadata(user="ada")
+    assert_type(chat.created_at, datetime | None)
+    kept: list[llm.SessionStore] = [llm.MemoryStore(), llm.SQLiteStore("chats.db")]
+    llm.Conversation("openai/gpt-4o-mini", kept[0], context=llm.ContextManager())
+    with llm.request_context(session_id="s", tenant="acme"):
+        await model.generate("hi")
+
+
+async def spend(model: llm.ChatModel, reply: llm.AIMessage) -> None:
+    prices = llm.PriceTable({"acme/large": llm.Price("2.50", 10, cached=0.25)})
+    assert_type(llm.cost_of(reply, prices, provider="acme"), Decimal | None)
+    budget = llm.Budget(5, UTC, prices=prices)
+    assert_type(budget.left, Decimal)
+    model.with_middleware(llm.with_budget(budget))
+    router = llm.CostAware({"small": "mock/a", "large": [model]}, lambda messages: "small", budget)
+    assert_type(await router.generate("hi"), llm.AIMessage)
+    llm.CostAware({"medium": model}, llm.HeuristicClassifier(), fallback_tier="medium")
+
+
 class Echo(llm.ChatModel):
     """A provider that is no HTTP service: one async generator."""
 
@@ -355,3 +397,36 @@ class TestAcmeDialect(DialectConformance):
 
 async def check_health_in_a_test(model: llm.ChatModel) -> None:
     assert_health(await model.check_health(probe=True), "degraded", provider="acme")
+
+
+async def fit_a_conversation(model: llm.ChatModel, history: list[llm.Message]) -> None:
+    manager = llm.ContextManager(llm.SlidingWindow(max_messages=9), reserve_output=100)
+    assert_type(await manager.fit(history, "auto", model=model), list[llm.Message])
+    llm.ContextManager(llm.Summarize("openai/gpt-4o", keep_last=2), keep_system=False)
+    assert_type(llm.check_tokens(history, model, 100), llm.TokenCheck)
+    assert_type(llm.context_window("gpt-4o", windows={"gpt": 9}), int | None)
+    tokenizer = await llm.get_tokenizer("simple")
+    assert_type(tokenizer, llm.Tokenizer)
+    checked = llm.with_token_check(output="error", tokenizer=tokenizer)
+    model.with_middleware(llm.with_context(manager), llm.with_context("sliding", 100), checked)
+
+
+async def kit(server: FakeServer, model: llm.ChatModel) -> None:
+    server.reply(Reply("Hello", chunk_size=3, exact_usage=True), times=2)
+    server.reply(status=429, headers={"retry-after": "1"})
+    assert_type(server.requests[0], Seen)
+    assert_type(server.requests[0].key, str | None)
+    mock = MockChatModel(["Hello", llm.RateLimitError("slow down")], delay=0.1)
+    assert_type(mock.calls, list[llm.ChatRequest])
+    assert_type(mock.bound_tools, tuple[llm.ToolDefinition, ...])
+    with assert_error("rate_limit", retry_after=7.0) as caught:
+        await model.generate("hi")
+    assert_type(caught.error, llm.BelugaError)
+    assert_type(await assert_stream_ok(model.stream("hi")), llm.AIMessage)
+    assert_type(assert_chunks_valid([llm.StreamChunk("a")]), llm.AIMessage)
+    assert_type(assert_registered("mock"), llm.ProviderInfo)
+    with forbid_requests():
+        await model.with_middleware(with_recording("calls.json", secrets=["s"])).generate("hi")
+    ReplayModel("calls.json", strict=False).assert_exhausted()
+    assert_type(replay("bytes.json", seed=1), ReplayTransport)
+    llm.create("openai/gpt-5.4-mini", transport=record_bytes("bytes.json"))

@@ -29,11 +29,13 @@ from beluga_llm import (
     RateLimitError,
     StreamChunk,
     Usage,
+    ensure_messages,
     with_budget,
     with_hedge,
     with_retry,
 )
 from beluga_llm._pricing.budget import Reservation
+from beluga_llm._request import ModelInfo
 from beluga_llm.testing import MockChatModel, VirtualClock
 
 DOLLAR = Price(1_000_000, 1_000_000)  # a token costs a dollar: sums can be read
@@ -58,10 +60,10 @@ class Held(ChatModel):
         super().__init__()
         self.chunks = chunks
         self.gate = asyncio.Event()
-        self.asked = 0
+        self.asked: list[ChatRequest] = []  # of all copies
 
     async def _stream(self, request: ChatRequest) -> AsyncGenerator[StreamChunk, None]:
-        self.asked += 1
+        self.asked.append(request)
         for chunk in self.chunks:
             if isinstance(chunk, Exception):
                 raise chunk
@@ -193,7 +195,7 @@ def test_threads_never_hold_more_than_there_is():
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["hold", "settle", "release"]))))
 def test_what_is_spent_and_held_adds_up(steps):
-    """Law: at any time, spent + reserved <= limit, where nothing costs more than was held for it."""
+    """Law: spent + reserved <= limit, where nothing costs more than was held for it."""
     money = budget(100)
     held: list[Reservation] = []
     spent = Decimal(0)
@@ -281,7 +283,7 @@ async def test_concurrent_calls_never_spend_the_same_dollar():
         model.gate.set()
     ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert sum(isinstance(end, BudgetExhaustedError) for end in ends) == 10
-    assert sum(model.asked for model in models) == 10
+    assert sum(len(model.asked) for model in models) == 10
     assert money.spent == 100
 
 
@@ -303,7 +305,7 @@ async def test_every_attempt_is_paid():
     )
     with pytest.raises(ProviderUnavailableError):
         await model.generate("hello")
-    assert (failing.asked, money.spent, money.reserved) == (3, 18, 0)
+    assert (len(failing.asked), money.spent, money.reserved) == (3, 18, 0)
 
 
 @pytest.mark.row("ROUT-10")
@@ -370,7 +372,7 @@ async def test_a_model_without_a_price_is_refused_clearly():
     model = MockChatModel([said()]).with_middleware(with_budget(money))
     with pytest.raises(ConfigError, match=r"no price of mock/mock-fixture: pass Budget\(\.\.\., "):
         await model.generate("hello")
-    assert model.requests == []
+    assert model.calls == []
     with pytest.raises(ConfigError, match=r"no price of x: "):
         money.cost(money_spent(), model_id="x")
 
@@ -390,6 +392,17 @@ async def test_the_model_that_answered_is_paid_if_its_price_is_known(priced, spe
     answer = AIMessage("hi", usage=Usage(3, 4), model_id="other")
     await MockChatModel([answer]).with_middleware(with_budget(money)).generate("hello")
     assert money.spent == spent
+
+
+async def test_a_request_without_a_call_is_paid_too():
+    async def answer(request: ChatRequest) -> AsyncGenerator[StreamChunk, None]:
+        yield StreamChunk("hi", usage=Usage(3, 4))
+
+    money = budget()
+    request = ChatRequest(ensure_messages("hello"), model=ModelInfo("mock", "mock-fixture"))
+    async for _ in with_budget(money)(request, answer):
+        pass
+    assert money.spent == 7
 
 
 def test_a_model_of_several_is_refused():

@@ -24,7 +24,7 @@ from beluga_llm.testing import MockChatModel, VirtualClock
 
 def model(name: str, *script: object) -> MockChatModel:
     answer = AIMessage(name, usage=Usage(1, 1))
-    return MockChatModel([*script, answer], model_id=name)  # type: ignore[list-item]
+    return MockChatModel([*script, answer], model=name)  # type: ignore[list-item]
 
 
 def human(*lengths: int) -> list[HumanMessage]:
@@ -98,7 +98,7 @@ async def test_the_tier_by_priority_then_the_others_by_the_price_of_their_input(
     prices = {"s1": Price(9, 1), "s2": Price(1, 1), "dear": Price(5, 1), "cheap": Price("2", 100)}
     router = CostAware(tiers, budget=Budget(5, prices=prices))
     assert (await router.generate("hi")).text == "cheap"
-    asked = {one.model_id for one in router.models if one.requests}  # type: ignore[attr-defined]
+    asked = {one.model_id for one in router.models if one.calls}  # type: ignore[attr-defined]
     assert asked == {"s1", "s2", "cheap"}
 
 
@@ -115,12 +115,12 @@ async def test_a_candidate_that_the_budget_has_no_room_for_is_passed_over():
     small, large = model("s"), model("l")
     router = CostAware({"small": small, "large": large}, budget=money)
     assert (await router.generate("hi")).text == "l"
-    assert small.requests == []
+    assert small.calls == []
 
 
 @pytest.mark.row("ROUT-10")
 async def test_a_budget_that_no_candidate_fits():
-    money = Budget(1, prices={"s": Price(900, 1000), "l": Price(900, 900)}, clock=VirtualClock())
+    money = Budget(1, prices={"s": Price(900, 1000), "l": Price(990, 990)}, clock=VirtualClock())
     router = CostAware({"small": model("s"), "large": model("l")}, budget=money)
     with pytest.raises(BudgetExhaustedError, match="no model has room") as caught:
         await router.generate("hi")
@@ -153,7 +153,7 @@ async def test_a_wrong_request_is_not_tried_elsewhere():
     router = CostAware({"small": model("s", InvalidRequestError("wrong")), "large": large})
     with pytest.raises(InvalidRequestError, match="wrong"):
         await router.generate("hi")
-    assert large.requests == []
+    assert large.calls == []
 
 
 @pytest.mark.row("ROUT-10", "ROUT-12")
@@ -168,7 +168,7 @@ async def test_what_was_spent_is_counted_once_and_tools_come_along():
 
     await router.bind_tools([look]).generate("hi", max_tokens=1)
     assert (money.spent, money.reserved) == (2, 0)
-    assert [tool.name for tool in small.requests[0].tools] == ["look"]
+    assert [tool.name for tool in small.calls[0].tools] == ["look"]
 
 
 def test_what_it_is_made_of_is_checked():

@@ -56,6 +56,44 @@ async def test_the_variable_is_off(value: str, monkeypatch: pytest.MonkeyPatch):
             await model.generate("hi")
 
 
+@pytest.mark.parametrize(
+    "proxied", [{"proxy": "http://me:canary@proxy.test:3128"}, {"trust_env": True}]
+)
+async def test_a_proxy_elsewhere_is_forbidden(
+    proxied: dict[str, object], monkeypatch: pytest.MonkeyPatch
+):
+    """It is asked for this machine, and yet would leave it."""
+    monkeypatch.setenv("BELUGA_FORBID_REQUESTS", "1")
+    monkeypatch.setenv("http_proxy", "http://me:canary@proxy.test:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with model_of("http://127.0.0.1:1/v1", **proxied) as model:
+        with pytest.raises(RequestForbiddenError) as caught:
+            await model.generate("hi")
+    assert caught.value.host == "proxy.test"
+    assert "canary" not in str(caught.value)
+
+
+async def test_a_proxy_that_is_bypassed_does_not_count(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BELUGA_FORBID_REQUESTS", "1")
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    async with (
+        FakeServer("Hello") as server,
+        model_of(server.base_url("chat"), trust_env=True) as model,
+    ):
+        assert (await model.generate("hi")).text == "Hello"
+
+
+async def test_a_redirect_elsewhere_is_not_followed():
+    with forbid_requests():
+        async with FakeServer() as server, model_of(server.base_url("chat")) as model:
+            server.reply(b"", status=307, headers={"location": "https://api.example.test/"})
+            with pytest.raises(llm.ProviderError, match="307"):
+                await model.generate("hi")
+            assert len(server.requests) == 1
+
+
 async def test_nothing_retries_or_hides_it():
     resilient = llm.resilient(model_of(), [MockChatModel(fallback="no")])
     with forbid_requests():
@@ -79,6 +117,10 @@ async def test_other_libraries_are_kept_here_too():
             socket.create_connection(("192.0.2.1", 1), timeout=0.01)
         with socket.socket() as one, pytest.raises(RequestForbiddenError):
             one.connect(("192.0.2.1", 1))
+        with socket.socket(type=socket.SOCK_DGRAM) as one, pytest.raises(RequestForbiddenError):
+            one.sendto(b"x", ("192.0.2.1", 53))
+        with pytest.raises(RequestForbiddenError):
+            socket.gethostbyname("api.example.test")
         with socket.socket(socket.AF_UNIX) as one, pytest.raises(FileNotFoundError):
             one.connect("/nowhere/at.all")
         assert socket.getaddrinfo(None, 80)

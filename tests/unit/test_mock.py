@@ -192,6 +192,20 @@ def test_wrong_fixtures_are_all_told() -> None:
 
 
 @pytest.mark.row("TEST-16")
+@pytest.mark.parametrize(
+    ("fixture", "problem"),
+    [
+        ({"error": 3}, "error must be a text or an object, got int"),
+        ({"error": {"status": "x"}}, "error.status must be a number, got str"),
+        ({"error": {"retry_after": "x"}}, "error.retry_after must be a number, got str"),
+        ({"tool_calls": ["x"]}, "a tool call must be an object, got str"),
+    ],
+)
+def test_odd_types_in_fixtures_are_told(fixture: dict[str, Any], problem: str) -> None:
+    with pytest.raises(llm.ConfigError, match=f"option 'fixtures': fixture 0: {problem}"):
+        llm.create("mock", fixtures=[fixture])
+
+
 def test_fixtures_are_a_list(tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text('{"content": "hi"}')

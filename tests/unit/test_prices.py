@@ -222,6 +222,19 @@ def test_what_is_not_installed_costs_none(provider, model_id):
     assert cost_of(answer(model_id=model_id), provider=provider) is None
 
 
+@pytest.mark.row("OBSE-26")
+@pytest.mark.parametrize(
+    ("provider", "model_id", "cost"),
+    [
+        ("openai", "text-embedding-3-small", None),  # it has no price of output
+        ("openai", "whisper-1", None),  # it has none by tokens
+        ("openrouter", "openai/gpt-oss-20b:free", 0),
+    ],
+)
+def test_what_has_no_price_by_tokens_is_not_taken_for_free(provider, model_id, cost):
+    assert cost_of(answer(model_id=model_id), provider=provider) == cost
+
+
 def test_parts_that_do_not_fit_their_whole_cost_none(caplog):
     assert cost_of(answer(Usage(10, 1, cached_tokens=20), "gpt-5.4")) is None
     assert "cannot be priced" in caplog.text

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from beluga_llm.testing._live import why_not
+
 TEN_LINES = """
 import pytest
 from beluga_llm.testing import MockChatModel
@@ -149,3 +151,13 @@ async def test_a_429_says_how_long_to_wait_in_every_way(fake_llm_server, way, wa
     assert caught.value.retry_after == (None if wait is None else pytest.approx(wait, abs=1))
     with pytest.raises(ValueError, match="unknown way 'later'"):
         rate_limited(1, "later")
+
+
+@pytest.mark.row("TEST-25")
+def test_what_a_live_test_misses(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert why_not("openai") == "OPENAI_API_KEY is not set"
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
+    assert why_not("openai") is None
+    assert why_not("openai-compatible") is None
+    assert "nobody" in (why_not("nobody") or "")

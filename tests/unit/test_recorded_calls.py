@@ -6,6 +6,8 @@ import asyncio
 import itertools
 import json
 import os
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import beluga_llm as llm
 from beluga_llm import AIMessage, StreamChunk, ToolCall, ToolCallDelta
 from beluga_llm.testing import MockChatModel, ReplayError, ReplayModel, with_recording
 from beluga_llm.testing._cleaning import Cleaner
+from beluga_llm.testing._plain import plain
 from beluga_llm.testing._recorded_calls import chunk_data, chunk_of
 
 pytestmark = pytest.mark.row("TEST-20")
@@ -268,6 +271,25 @@ async def test_no_key_is_written(tmp_path: Path):
     assert "your key is ***" in text
 
 
+@pytest.mark.parametrize("before", ["", "x", "xx", "Bearer "])
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+async def test_no_key_is_written_in_base64(
+    tmp_path: Path, before: str, encode: Callable[[bytes], bytes]
+):
+    path = tmp_path / "calls.json"
+    key = "canary-?>~\u00ff-of-twenty"
+    said = encode(f"{before}{key} and more".encode()).decode()
+    chunks = [StreamChunk(said[:9]), StreamChunk(said[9:])]
+    end = StreamChunk(finish_reason=llm.FinishReason.STOP)
+    inner = MockChatModel([[*chunks, end]], api_key=key)
+    await inner.with_middleware(with_recording(path)).stream("hi").response()
+    [entry] = json.loads(path.read_text())["entries"]
+    found = "".join(chunk.get("delta", "") for chunk in entry["chunks"])
+    assert "***" in found
+    assert len(found) < len(said) - 20
+    assert found.endswith(said[-8:])
+
+
 async def test_the_keys_of_models_inside_are_known(tmp_path: Path):
     path = tmp_path / "calls.json"
     one = MockChatModel([f"1 {KEY}-one"], api_key=f"{KEY}-one")
@@ -341,3 +363,17 @@ def test_a_key_is_found_however_it_is_cut(texts: list[str], data: st.DataObject)
     cleaned = Cleaner([PLAIN]).pieces(cut)
     assert len(cleaned) == len(cut)
     assert "".join(cleaned) == whole.replace(PLAIN, "***")
+
+
+def test_short_secrets_and_broken_tokens_are_no_trouble():
+    headers = {"Authorization": "Basic abc"}  # no base64
+    cleaner = Cleaner.of_request("http://h.test/", headers, ["abcd"])
+    assert cleaner.text("abcd and abc, xYWJjZ") == "*** and abc, xYWJjZ"
+
+
+def test_values_of_ours_become_data():
+    assert plain(b"a") == {"base64": "YQ=="}
+    assert plain(llm.FinishReason.STOP) == "stop"
+    assert plain(frozenset(("b", "a"))) == ["a", "b"]
+    assert plain(llm.Usage(input_tokens=1))["input_tokens"] == 1
+    assert plain(1j) == "1j"

@@ -780,6 +780,17 @@ def _plain(value: Any) -> Any:
 
 
 @pytest.mark.row("OBSE-40")
+@pytest.mark.parametrize("scheme", ["data:", "DATA:", "Data:", " data:"])
+async def test_bytes_in_an_address_are_never_captured(otel_spans: OtelSpans, scheme: str):
+    model = traced(Flaky(ANSWER), otel_spans, capture_content=True)
+    picture = llm.ImagePart(url=f"{scheme}image/png;base64,{CANARY}")
+    await model.generate(llm.HumanMessage([picture]))
+    said = str((otel_spans.one().attributes or {})[names.INPUT_MESSAGES])
+    assert json.loads(said)[0]["parts"][0]["type"] == "blob"
+    assert CANARY not in said
+
+
+@pytest.mark.row("OBSE-40")
 async def test_choices_refusals_and_calls_are_captured_in_their_shape(otel_spans: OtelSpans):
     chunks = [
         llm.StreamChunk(refusal_delta="No."),

@@ -22,7 +22,7 @@ from beluga_llm._clock import WALL_CLOCK, Clock
 from beluga_llm._conversation.keeper import Keeper, OnSaveError
 from beluga_llm._conversation.named import open_store
 from beluga_llm._conversation.session import Session, check_json, moment
-from beluga_llm._conversation.stores import MemoryStore, SessionStore
+from beluga_llm._conversation.stores import MemoryStore, SessionStore, SQLiteStore
 from beluga_llm._conversation.turns import take_turn
 from beluga_llm._delegating import as_model
 from beluga_llm._errors import ConfigError
@@ -48,9 +48,9 @@ class Conversation:
             async for chunk in stream:
                 print(chunk.delta, end="")
 
-    Turns of one session wait for each other within a process, whatever objects and event loops they
-    come from. Where another process changed the session meanwhile, a turn raises a StoreError and
-    changes nothing.
+    Turns of one session in one store wait for each other within a process, whatever objects and
+    event loops they come from. Where another process changed the session meanwhile, a turn raises a
+    StoreError and changes nothing.
 
     Args:
         model: a model, or a name that `create` takes.
@@ -88,7 +88,8 @@ class Conversation:
         self.model = _fitted(as_model(model), context)
         self.session_id = session_id or uuid.uuid4().hex
         self.store = open_store(store) if isinstance(store, str) else store or MemoryStore()
-        self._line = id(self.store), f"{prefix}:{self.session_id}"
+        file = self.store.path.resolve() if isinstance(self.store, SQLiteStore) else id(self.store)
+        self._line = file, f"{prefix}:{self.session_id}"
         self._keeper = Keeper(
             self.store,
             self.session_id,

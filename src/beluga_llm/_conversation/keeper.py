@@ -155,19 +155,25 @@ class Keeper:
             StoreError: somebody else changed the session meanwhile.
         """
         before = self._unsaved
-        unsaved = (*(before.messages if before else ()), *new)
+        messages = (*(before.messages if before else ()), *new)
         try:
             made, data = self.with_more(held.session, new).written(self._clock.time())
         except InvalidRequestError as error:
             await self._tell(StoreError(f"the answer cannot be saved: {error.message}"))
             return
+        tried = (*(before.tried if before else ()), data)
+        unsaved = _Unsaved(Held(made, held.data, held.saved_at), messages, tried)
+        if before:  # from here on its write may have happened, also for a caller who is cancelled
+            self._unsaved = unsaved
         try:
-            await self._save(data, self._expected(held), unsaved)
+            expected = self._expected(held)
+            if before and (found := await self._load()) in before.tried:
+                expected = found  # the retry before this turn had happened, though it failed
+            await self._save(data, expected, messages)
         except StoreError as error:
             if error.conflict:
                 raise
-            tried = (*(before.tried if before else ()), data)
-            self._unsaved = _Unsaved(Held(made, held.data, held.saved_at), unsaved, tried)
+            self._unsaved = unsaved
             await self._tell(error)
         else:
             self.known, self._unsaved = made, None

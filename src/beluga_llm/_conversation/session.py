@@ -126,7 +126,7 @@ def newest(messages: Sequence[Message], most: int | None) -> tuple[Message, ...]
     if left < 0:
         raise ConfigError(f"max_messages={most} has no place for all system messages")
     kept: set[int] = set()
-    for group in reversed(groups(messages)):
+    for group in reversed(groups(messages)):  # pragma: no branch -- there is no room for all
         if len(group) > left:
             break
         left -= len(group)
@@ -141,16 +141,16 @@ def newest(messages: Sequence[Message], most: int | None) -> tuple[Message, ...]
 def groups(messages: Sequence[Message]) -> list[list[int]]:
     """Places of messages that belong together: a call with its results, else each alone."""
     found: list[list[int]] = []
-    open_ids: set[str] = set()
+    called: dict[str, list[int]] = {}
     for place, message in enumerate(messages):
         if isinstance(message, SystemMessage):
             continue
-        if isinstance(message, ToolMessage) and message.tool_call_id in open_ids:
-            found[-1].append(place)
+        if isinstance(message, ToolMessage) and message.tool_call_id in called:
+            called[message.tool_call_id].append(place)
             continue
-        calls = message.tool_calls if isinstance(message, AIMessage) else ()
-        open_ids = {call.id for call in calls}
         found.append([place])
+        if isinstance(message, AIMessage):
+            called |= dict.fromkeys((call.id for call in message.tool_calls), found[-1])
     return found
 
 

@@ -66,19 +66,19 @@ def _give(future: asyncio.Future[Turn], turn: Turn) -> None:
         future.set_result(turn)
 
 
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()  # a dropped stream may end its turn while this thread has the lock
 _LINES: dict[Hashable, _Line] = {}
 
 
 async def take_turn(key: Hashable) -> Turn:
     """Waits until nobody else has the turn, and takes it."""
     loop = asyncio.get_running_loop()
+    future: asyncio.Future[Turn] = loop.create_future()
     with _LOCK:
         line = _LINES.setdefault(key, _Line(key))
         turn = line.take(loop)
         if turn is not None:
             return turn
-        future: asyncio.Future[Turn] = loop.create_future()
         line.waiting.append((loop, future))
     try:
         return await future

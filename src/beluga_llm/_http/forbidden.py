@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 _VARIABLE = "BELUGA_FORBID_REQUESTS"
 _OFF = frozenset(("", "0", "false", "no", "off"))
@@ -57,11 +58,13 @@ def is_forbidden() -> bool:
     return _SWITCH.depth > 0 or os.environ.get(_VARIABLE, "").strip().lower() not in _OFF
 
 
-def check_allowed(url: str) -> None:
+def check_allowed(url: str, *, proxy: str | None = None, trust_env: bool = False) -> None:
     """Does nothing, unless requests are forbidden and this one would leave the machine.
 
     Args:
         url: its query and credentials are not shown.
+        proxy: the address of the proxy that carries it.
+        trust_env: without such, the environment chooses the proxy.
 
     Raises:
         RequestForbiddenError: it is forbidden.
@@ -71,6 +74,11 @@ def check_allowed(url: str) -> None:
         host = parts.hostname or ""
         if not is_loopback(host):
             raise RequestForbiddenError(host, parts.path)
+        if proxy is None and trust_env and not proxy_bypass(host):
+            proxy = getproxies().get(parts.scheme)
+        carrier = host if proxy is None else urlsplit(proxy).hostname or ""
+        if not is_loopback(carrier):
+            raise RequestForbiddenError(carrier)
 
 
 def is_loopback(host: str) -> bool:
@@ -113,6 +121,9 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         raise RequestForbiddenError(host)
 
 
+_audit.__cantrace__ = True  # type: ignore[attr-defined]  # so that coverage and debuggers see it
+
+
 def _looked_up(arguments: tuple[Any, ...]) -> str:
     host = arguments[0]
     text = host.decode("utf-8", "replace") if isinstance(host, bytes) else host or ""
@@ -132,6 +143,8 @@ def _is_unspecified(host: str) -> bool:
 
 _ASKED_FOR = {
     "socket.getaddrinfo": _looked_up,
+    "socket.gethostbyname": _looked_up,
     "socket.connect": _connected,
+    "socket.sendto": _connected,
 }
 """The events that tell of a connection, and the host that each is about; "" for this machine."""

@@ -75,7 +75,7 @@ class AiohttpTransport:
         """Sends a request; see `Transport.request`."""
         import aiohttp
 
-        check_allowed(request.url)
+        check_allowed(request.url, proxy=self._proxy, trust_env=self._trust_env)
         pool = self._pools.get(asyncio.get_running_loop()) or await self._open()
         if pool.session.closed:
             raise ConnectionFailedError("the session given to the model is closed")

@@ -74,7 +74,7 @@ class Budget:
         self._tz = tz
         self._lease = lease
         self._clock = clock or WALL_CLOCK
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a dropped call may settle while this thread has it
         self._spent = ZERO
         self._held: set[Reservation] = set()
         self._day = self._today()
@@ -160,13 +160,13 @@ class Budget:
             self._held.clear()
         if self._held:
             now = self._clock.time()
-            self._held = {one for one in self._held if not one.lost(now)}
+            self._held.difference_update([one for one in tuple(self._held) if one.lost(now)])
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock.time(), self._tz).date()
 
     def _sum(self) -> Decimal:
-        return sum((one.amount for one in self._held), ZERO)
+        return sum((one.amount for one in tuple(self._held)), ZERO)
 
     def __repr__(self) -> str:
         return f"<Budget {_shown(self.spent)} of {_shown(self.daily_limit)}>"

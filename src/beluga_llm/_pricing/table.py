@@ -1,15 +1,10 @@
-"""Prices: a user's own table over those of genai-prices, which is loaded when it is first asked.
-
-genai-prices (https://github.com/pydantic/genai-prices) carries its data in the package; nothing is
-ever fetched here. `genai_prices.UpdatePrices`, where an application runs it, is honoured.
+"""Prices: a user's own table over those of genai-prices.
 
 Prices are US dollars for a million tokens. What is not known costs None, never 0.
 """
 
 from __future__ import annotations
 
-import importlib
-import logging
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,9 +13,8 @@ from typing import Any, Protocol, TypeAlias
 from attrs import field, frozen
 
 from beluga_llm._errors import ConfigError
+from beluga_llm._pricing.installed import find_source, installed_cost
 from beluga_llm._usage import Usage
-
-logger = logging.getLogger("beluga_llm.prices")
 
 MILLION = Decimal(1_000_000)
 MISSING = "prices need the extra: pip install 'beluga-llm[prices]', or a table of your own"
@@ -194,12 +188,19 @@ class PriceTable:
             return own.cost(spent.usage, written_1h=spent.written_1h)
         if self._installed is False:
             return None
-        source = _source()
+        source = find_source()
         if source is None:
             if self._installed:
                 raise ConfigError(MISSING)
             return None
-        return _installed_cost(source, spent, model_id=model_id, provider=provider)
+        return installed_cost(
+            source,
+            spent.usage,
+            model_id=model_id,
+            provider=provider,
+            written_1h=spent.written_1h,
+            tier=spent.service_tier,
+        )
 
     def _find(self, model_id: str, provider: str | None) -> Price | None:
         """The price of a name; without its provider only where all who have it cost the same."""
@@ -234,69 +235,3 @@ def to_prices(prices: Pricing | None) -> Prices:
     if prices is None:
         return PriceTable(installed=True)
     return PriceTable(prices) if isinstance(prices, Mapping) else prices
-
-
-# --- genai-prices ----------------------------------------------------------------------------
-
-_NAMES = {
-    "bedrock": "aws",
-    "bedrock-anthropic": "aws",
-    "gemini": "google",
-    "grok": "x-ai",
-    "moonshot": "moonshotai",
-    "vertex": "google",
-    "vertex-anthropic": "google",
-    "xai": "x-ai",
-}
-"""Providers whose name there is another one than here."""
-
-_ANYBODY = frozenset(("openai-compatible",))
-"""Providers that may be anything, whose name looks like that of another one."""
-
-
-def _source() -> Any:
-    """genai-prices; None where it is not installed."""
-    try:
-        return importlib.import_module("genai_prices")
-    except ModuleNotFoundError as error:
-        if error.name != "genai_prices":
-            raise
-        return None
-
-
-def _installed_cost(
-    source: Any, spent: Spent, *, model_id: str, provider: str | None
-) -> Decimal | None:
-    if provider in _ANYBODY:
-        return None
-    usage, tier = spent.usage, spent.service_tier
-    short = max((usage.cache_write_tokens or 0) - spent.written_1h, 0) if spent.written_1h else 0
-    counts = {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cached_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "cache_write_5m_tokens": short,
-        "cache_write_1h_tokens": spent.written_1h,
-        "input_audio_tokens": usage.audio_input_tokens,
-        "output_audio_tokens": usage.audio_output_tokens,
-        "output_reasoning_tokens": usage.reasoning_tokens,
-    }
-    always = ("input_tokens", "output_tokens")
-    known = {name: count for name, count in counts.items() if count or name in always}
-    context = None
-    if tier:
-        context = {"service_tier": tier} | ({"processing": "batch"} if tier == "batch" else {})
-    try:
-        found = source.calc_price(
-            source.Usage(**known),
-            model_id,
-            provider_id=_NAMES.get(provider or "", provider or None),
-            price_context=context,
-        )
-    except LookupError:
-        return None
-    except ValueError as error:  # parts that do not fit their whole
-        logger.warning("the tokens of %s cannot be priced: %s", model_id, error)
-        return None
-    return Decimal(found.total_price)

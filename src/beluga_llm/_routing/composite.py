@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from beluga_llm._call import Chunks
-from beluga_llm._capabilities import Capabilities
+from beluga_llm._capabilities import COUNTS, Capabilities
 from beluga_llm._closing import close_each
 from beluga_llm._delegating import as_model
 from beluga_llm._errors import ConfigError
@@ -71,7 +71,7 @@ class CompositeChatModel(ChatModel):
 
 
 def common_capabilities(found: Sequence[Capabilities]) -> Capabilities:
-    """What all can do: True where all can, False where one cannot, else unknown."""
+    """What all can do: True where all can, False where one cannot, else unknown; least tokens."""
     values: dict[str, Any] = {}
     for attribute in attrs.fields(Capabilities):
         each = [getattr(one, attribute.name) for one in found]
@@ -80,6 +80,8 @@ def common_capabilities(found: Sequence[Capabilities]) -> Capabilities:
             values[attribute.name] = (
                 frozenset.intersection(*sets) if len(sets) == len(each) else None
             )
+        elif attribute.name in COUNTS:
+            values[attribute.name] = None if None in each else min(each)
         elif False in each:
             values[attribute.name] = False
         else:

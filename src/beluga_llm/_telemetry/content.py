@@ -99,7 +99,7 @@ def _part(part: Any) -> dict[str, Any]:
         return {"type": "file", **about, "file_id": part.file_id}
     if part.data is not None:
         return {"type": "blob", **about, "size": len(part.data)}
-    if part.url.startswith("data:"):
+    if part.url.lstrip()[:5].lower() == "data:":  # schemes know no case
         return {"type": "blob", **about, "size": len(part.url)}
     return {"type": "uri", **about, "uri": _without_secrets(part.url)}
 

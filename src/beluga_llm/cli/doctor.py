@@ -12,6 +12,7 @@ import msgspec
 
 import beluga_llm as llm
 from beluga_llm._environment import variable
+from beluga_llm.cli import _plugin_commands
 from beluga_llm.cli._choice import BELUGA_MODEL
 from beluga_llm.cli._shared import debug_option, show_table
 from beluga_llm.cli._specs import plugins_print_to_stderr, spec_of, variables_of
@@ -26,7 +27,8 @@ GENERAL = (BELUGA_MODEL, "BELUGA_MOCK_FIXTURES")
 def doctor(as_json: bool) -> None:
     """Load every plugin and show what is wrong, and which variables are set.
 
-    Values of variables are never shown. Exits with 1 where a plugin cannot be used.
+    Values of variables are never shown. Exits with 1 where a plugin, or a command that one brings,
+    cannot be used.
 
     \b
     Examples:
@@ -35,6 +37,8 @@ def doctor(as_json: bool) -> None:
     """  # noqa: D301 -- click looks for the character \b, not for the two signs
     with plugins_print_to_stderr():
         errors = llm.plugin_errors(load=True)
+        failed = _plugin_commands.registry.errors(load=True)
+    commands = {name: error.message for name, error in failed.items()}
     found = [_examine(name, errors.get(name)) for name in llm.list_providers()]
     versions = {"beluga-llm": llm.__version__, "python": platform.python_version()}
     general = _set_ones(GENERAL)
@@ -42,14 +46,17 @@ def doctor(as_json: bool) -> None:
         report = {
             **versions,
             "plugin_api": llm.PLUGIN_API,
-            "ok": not errors,
+            "ok": not errors and not commands,
             "variables": general,
             "providers": found,
+            "broken_commands": commands,
         }
         click.echo(json.dumps(report, indent=2))
     else:
         _show(versions, general, found)
-    if errors:
+        for problem in commands.values():
+            click.echo(f"  {problem}")
+    if errors or commands:
         raise click.exceptions.Exit(1)
 
 

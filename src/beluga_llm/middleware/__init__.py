@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.budget import with_budget as with_budget
     from beluga_llm.middleware.cache import invalidate as invalidate
     from beluga_llm.middleware.cache import with_cache as with_cache
+    from beluga_llm.middleware.context import with_context as with_context
     from beluga_llm.middleware.fallback import with_fallback as with_fallback
     from beluga_llm.middleware.guard import with_guard as with_guard
     from beluga_llm.middleware.hedge import with_hedge as with_hedge
@@ -35,11 +36,14 @@ if TYPE_CHECKING:
     from beluga_llm.middleware.retry import RetryPolicy as RetryPolicy
     from beluga_llm.middleware.retry import with_retry as with_retry
     from beluga_llm.middleware.timeout import with_timeout as with_timeout
+    from beluga_llm.middleware.token_check import with_token_check as with_token_check
     from beluga_llm.middleware.tracing import with_tracing as with_tracing
 
 _WHERE = {
     "middleware.budget": ("with_budget",),
     "middleware.cache": ("invalidate", "with_cache"),
+    "middleware.context": ("with_context",),
+    "middleware.token_check": ("with_token_check",),
     "middleware.timeout": ("with_timeout",),
     "middleware.logging": ("with_logging",),
     "middleware.metrics": ("with_metrics",),

@@ -79,6 +79,7 @@ async def payload_of(reply: Reply, seen: Seen, number: int) -> Payload:
         number=number,
         request=wire.asked(seen.path.rstrip("/"), body),
         usage_unasked=reply.usage_unasked,
+        exact_usage=reply.exact_usage,
     )
     if isinstance(reply.answer, ChatModel):
         payload = await _of_model(reply.answer, wire, facts, reply, seen)

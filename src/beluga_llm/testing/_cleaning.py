@@ -2,14 +2,14 @@
 
 Three nets, one behind the other. What goes where credentials go is left out: of headers and
 queries only those on a list are kept. What was found there, and what the caller names, is hidden
-wherever else it stands, also where an answer repeats it, cut into pieces. What looks like a key of
-a known vendor is hidden too.
+wherever else it stands, also where an answer repeats it, cut into pieces or in base64. What looks
+like a key of a known vendor is hidden too.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -30,6 +30,8 @@ _HARMLESS_HEADERS = re.compile(
 _KEPT_QUERY = frozenset(("alt", "api-version", "beta"))
 _KEY_HEADERS = frozenset(("authorization", "x-api-key", "api-key", "x-goog-api-key"))
 _SHORT_KEY = 4
+_SHORT_BASE64 = 8
+_URL_SAFE = str.maketrans("+/", "-_")
 _HEADER_FIELDS = frozenset(("headers", "extra_headers"))
 _TELLING = re.compile(
     r"(x[-_]|proxy[-_])?(api[-_]?key|(access|refresh|id|bearer|auth|session|security)[-_]?token"
@@ -62,6 +64,7 @@ class Cleaner:
         self._secrets = Secrets(secrets)
         spellings = _spellings(self._secrets)
         spellings += [text.encode("utf-8", "surrogatepass").decode("latin-1") for text in spellings]
+        spellings += [text for secret in self._secrets for text in _in_base64(secret)]
         literal = "|".join(map(re.escape, sorted(set(spellings), key=len, reverse=True)))
         self._literal = re.compile(literal) if literal else None
 
@@ -203,6 +206,20 @@ def _password(token: str) -> str:
         return b64decode(token).decode("utf-8", "replace").partition(":")[2]
     except ValueError:
         return ""
+
+
+def _in_base64(secret: str) -> Iterable[str]:
+    """What base64 makes of a secret, at the three places of a group where it may begin.
+
+    The characters that a neighbour takes part in are left out. Of a short secret too little is
+    left to tell it from a word.
+    """
+    data = secret.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        shared = -(-before * 8 // 6)
+        whole = b64encode(bytes(before) + data).decode()[shared : (before + len(data)) * 8 // 6]
+        if len(whole) >= _SHORT_BASE64:
+            yield from {whole, whole.translate(_URL_SAFE)}
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -194,12 +194,19 @@ def _from_fixture(item: Mapping[str, Any], number: int) -> AIMessage | BelugaErr
 
 
 def _call(value: Mapping[str, Any], id: str) -> ToolCall:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"a tool call must be an object, got {type(value).__name__}")
     return ToolCall(value.get("id") or id, value["name"], value.get("arguments"))
 
 
 def _error(value: Any, number: int) -> BelugaError:
     if isinstance(value, str):
         return InvalidRequestError(f"mock: fixture {number} error: {value}")
+    if not isinstance(value, Mapping):
+        raise TypeError(f"error must be a text or an object, got {type(value).__name__}")
+    for name in ("status", "retry_after"):
+        if not isinstance(given := value.get(name), int | float | None):
+            raise TypeError(f"error.{name} must be a number, got {type(given).__name__}")
     status = value.get("status")
     usual = InvalidRequestError if status is None else from_status(status)
     code = value.get("code") or usual.code

@@ -65,6 +65,8 @@ class Reply:
         finish: False leaves the finish reason and the usage out as well.
         usage_unasked: tells the usage in a stream though the request does not ask for it, as
             some servers of chat completions do.
+        exact_usage: tells only the token counts that the answer has; otherwise those that the
+            vendor always sends are 0 where the answer has none.
         close: closes the connection after the answer, and says so in a header.
     """
 
@@ -95,6 +97,7 @@ class Reply:
     end_marker: bool = field(default=True, kw_only=True)
     finish: bool = field(default=True, kw_only=True)
     usage_unasked: bool = field(default=False, kw_only=True)
+    exact_usage: bool = field(default=False, kw_only=True)
     close: bool = field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:

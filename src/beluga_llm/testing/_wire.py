@@ -115,6 +115,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         model_id, response_id: of the answer, where it says so itself.
         usage: of the answer, as far as it is known at its beginning.
         usage_unasked: a stream tells it though the request does not ask for it.
+        exact_usage: only the counts of `usage` are told; False adds those that the vendor always
+            sends, as 0.
     """
 
     number: int = 1
@@ -123,11 +125,25 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     response_id: str | None = None
     usage: Usage = NO_USAGE
     usage_unasked: bool = False
+    exact_usage: bool = True
 
     @property
     def model(self) -> str:
         """The model that answers: by its own word, or the one that was asked."""
         return self.model_id or self.request.get("model") or "fake-model"
+
+    def told(self, usage: Usage, *counts: str, always: bool = False) -> Usage:
+        """A usage as the vendor tells it.
+
+        Args:
+            usage: what is known.
+            *counts: the fields without which the vendor tells none.
+            always: the vendor never leaves the usage out.
+        """
+        if self.exact_usage or (usage == NO_USAGE and not always):
+            return usage
+        known = {name: n for name, n in msgspec.structs.asdict(usage).items() if n is not None}
+        return Usage(**{**dict.fromkeys(counts, 0), **known})
 
     def id(self, prefix: str) -> str:
         """An id that looks like the vendor's."""

@@ -36,6 +36,8 @@ _FINISH = {
     FinishReason.ERROR: "error",
 }
 _INVALID = "invalid_request_error"
+COUNTED = ("input_tokens", "output_tokens")
+"""What every usage has."""
 
 OPENAI_TERMS: Mapping[str, Terms] = {
     "auth_error": Terms(401, _INVALID, "invalid_api_key", "Incorrect API key provided."),
@@ -108,7 +110,7 @@ class ChatWire(Wire):
             "created": CREATED,
             "model": facts.model,
             "choices": [_choice(index, answer) for index, answer in enumerate(answers)],
-            **without_none(usage=chat_usage(message.usage)),
+            **without_none(usage=chat_usage(facts.told(message.usage, *COUNTED))),
             "service_tier": "default",
             **message.provider_metadata,
         }
@@ -165,7 +167,7 @@ class ChatEncoder(Encoder):
             self._chunk({}, choice, finish=word or self._usual(choice))
             for choice, word in self._finishes.items()
         ]
-        usage = chat_usage(self.usage)
+        usage = chat_usage(self.facts.told(self.usage, *COUNTED))
         if self._asks_usage and usage is not None:
             events.append(event({**self._frame(), "choices": [], "usage": usage}))
         return events

@@ -34,7 +34,7 @@ from beluga_llm.testing._wire import (
     Wire,
     without_none,
 )
-from beluga_llm.testing._wire_chat import arguments_object
+from beluga_llm.testing._wire_chat import COUNTED, arguments_object
 from beluga_llm.testing._wire_converse_request import read_converse_request
 
 _PATH = re.compile(r"/model/(.+)/converse(-stream)?$")
@@ -139,7 +139,7 @@ class ConverseWire(Wire):
         return {
             "output": {"message": {"role": "assistant", "content": content}},
             "stopReason": message.raw_finish_reason or word,
-            "usage": converse_usage(message.usage),
+            "usage": converse_usage(facts.told(message.usage, *COUNTED, always=True)),
             "metrics": _METRICS,
             **message.provider_metadata,
         }
@@ -202,7 +202,8 @@ class ConverseEncoder(Encoder):
 
     def end(self) -> Sequence[bytes]:
         """`metadata` with the usage."""
-        told = {"usage": converse_usage(self.usage), "metrics": _METRICS}
+        usage = self.facts.told(self.usage, *COUNTED, always=True)
+        told = {"usage": converse_usage(usage), "metrics": _METRICS}
         return (_event("metadata", {**told, **self.metadata}),)
 
     def error(self, failure: Failure) -> Sequence[bytes]:

@@ -28,7 +28,7 @@ from beluga_llm.testing._wire import (
     event,
     without_none,
 )
-from beluga_llm.testing._wire_chat import arguments_object
+from beluga_llm.testing._wire_chat import COUNTED, arguments_object
 from beluga_llm.testing._wire_messages_request import read_messages_request
 
 _FINISH = {
@@ -96,7 +96,7 @@ class MessagesWire(Wire):
             "stop_reason": message.raw_finish_reason or word,
             "stop_sequence": None,
             "stop_details": _stop_details(message.refusal),
-            "usage": messages_usage(message.usage),
+            "usage": messages_usage(facts.told(message.usage, *COUNTED, always=True)),
             **message.provider_metadata,
         }
 
@@ -123,9 +123,9 @@ class MessagesEncoder(Encoder):
 
     def begin(self) -> Sequence[bytes]:
         """`message_start`."""
-        usage = {**messages_usage(self.facts.usage), "output_tokens": 1}
-        if self.facts.usage.output_tokens is None:
-            del usage["output_tokens"]
+        usage = messages_usage(self._told(self.facts.usage))
+        if "output_tokens" in usage:
+            usage["output_tokens"] = 1
         message = {
             **_head(self.facts),
             "content": [],
@@ -162,7 +162,11 @@ class MessagesEncoder(Encoder):
             "stop_details": _stop_details(self._refusal),
             **self.metadata,
         }
-        data = {"type": "message_delta", "delta": stop, "usage": messages_usage(self.usage)}
+        data = {
+            "type": "message_delta",
+            "delta": stop,
+            "usage": messages_usage(self._told(self.usage)),
+        }
         return [*self._close(), self.event(data)]
 
     def end(self) -> Sequence[bytes]:
@@ -173,6 +177,9 @@ class MessagesEncoder(Encoder):
         """The event `error`."""
         body = MessagesWire().error_body(failure)
         return (self.event({"type": "error", "error": body["error"]}),)
+
+    def _told(self, usage: Usage) -> Usage:
+        return self.facts.told(usage, *COUNTED, always=True)
 
     def event(self, data: JsonObject) -> bytes:
         """One event on the wire."""

@@ -44,6 +44,10 @@ _INCOMPLETE = {
     FinishReason.LENGTH: "max_output_tokens",
     FinishReason.CONTENT_FILTER: "content_filter",
 }
+_COUNTED = (
+    "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
+)  # fmt: skip
+"""What every usage has."""
 
 
 class ResponsesWire(Wire):
@@ -174,7 +178,7 @@ class ResponsesEncoder(Encoder):
             "top_logprobs": 0,
             "top_p": request.get("top_p", 1.0),
             "truncation": "disabled",
-            "usage": responses_usage(self.usage) if over else None,
+            "usage": responses_usage(self.facts.told(self.usage, *_COUNTED)) if over else None,
             "metadata": request.get("metadata") or {},
             **self.metadata,
         }

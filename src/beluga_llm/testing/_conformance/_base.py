@@ -181,7 +181,8 @@ class Conformance:
         if (recorded := self.recorded) is not None:
             server.reply(recorded.reply(answer, fields), times=times)
         elif self.api is not None:
-            server.reply(answer, times=times, usage_unasked=self.usage_unasked, **fields)
+            fields = {"usage_unasked": self.usage_unasked, "exact_usage": True, **fields}
+            server.reply(answer, times=times, **fields)
 
     def always(self, server: FakeServer, answer: Any = HELLO, **fields: Any) -> None:
         """Has the server answer this to every request."""

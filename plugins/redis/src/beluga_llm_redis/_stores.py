@@ -1,0 +1,120 @@
+"""Cached answers and conversations in Redis.
+
+Redis forgets what is over by itself. A conversation is compared and written by one script, which
+nothing comes between.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from beluga_llm._conversation.stores import conflict_of
+from beluga_llm_redis._clients import Clients
+
+URL = "redis://localhost:6379/0"
+
+SAVE = """
+local held = redis.call('GET', KEYS[1])
+if ARGV[1] == '1' then
+    if held ~= ARGV[2] then return 0 end
+elseif held then
+    return 0
+end
+if ARGV[4] == '' then
+    redis.call('SET', KEYS[1], ARGV[3])
+else
+    redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+end
+return 1
+"""
+
+
+class _Keyed:
+    """Keys below a prefix, on one server.
+
+    Args:
+        url: of the server: `redis://`, `rediss://` or `unix://`.
+        prefix: goes before every key.
+    """
+
+    _PREFIX = ""
+
+    def __init__(self, url: str = URL, *, prefix: str | None = None) -> None:
+        self._clients = Clients(url)
+        self.prefix = self._PREFIX if prefix is None else prefix
+
+    async def _get(self, name: str) -> bytes | None:
+        value: bytes | None = await self._clients.get().get(self.prefix + name)
+        return value
+
+    async def delete(self, name: str, /) -> None:
+        """Removes a value, if there is one."""
+        await self._clients.get().delete(self.prefix + name)
+
+    async def aclose(self) -> None:
+        """Closes the connections of this event loop; a later use opens others."""
+        await self._clients.aclose()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.prefix!r}>"
+
+
+class RedisCache(_Keyed):
+    """A store of cached answers, for several processes."""
+
+    _PREFIX = "beluga:cache:"
+
+    async def get(self, key: str) -> bytes | None:
+        """The value; None where there is none, or its time is over."""
+        return await self._get(key)
+
+    async def set(self, key: str, value: bytes, ttl: float | None) -> None:
+        """Keeps a value for `ttl` seconds; None: for ever."""
+        await self._clients.get().set(self.prefix + key, value, px=_milliseconds(ttl))
+
+    async def delete(self, key: str) -> None:
+        """Removes a value, if there is one."""
+        await super().delete(key)
+
+    async def clear(self) -> None:
+        """Removes all values below the prefix, and nothing else."""
+        client: Any = self._clients.get()
+        async for key in client.scan_iter(match=_literal(self.prefix) + "*", count=500):
+            await client.delete(key)
+
+
+class RedisSessionStore(_Keyed):
+    """A store of conversations, for several processes."""
+
+    _PREFIX = "beluga:session:"
+
+    async def load(self, id: str) -> bytes | None:
+        """The data; None where there are none, or their time is over."""
+        return await self._get(id)
+
+    async def save(self, id: str, data: bytes, ttl: float | None, expected: bytes | None) -> None:
+        """Keeps data, if the expected ones are there.
+
+        Raises:
+            StoreError: others are.
+        """
+        held = ("0", b"") if expected is None else ("1", expected)
+        until = "" if ttl is None else _milliseconds(ttl)
+        key = self.prefix + id
+        if not await self._clients.get().eval(SAVE, 1, key, *held, data, until):
+            raise conflict_of(id)
+
+    async def delete(self, id: str) -> None:
+        """Removes data, if there are any."""
+        await super().delete(id)
+
+
+def _milliseconds(ttl: float | None) -> int | None:
+    """Whole milliseconds, at least one: Redis takes no less."""
+    return None if ttl is None else max(1, math.ceil(ttl * 1000))
+
+
+def _literal(text: str) -> str:
+    """A pattern that only this text matches."""
+    return "".join("\\" + one if one in "*?[]\\" else one for one in text)

@@ -1,0 +1,1 @@
+"""Fitting a conversation into a number of tokens without breaking it."""
