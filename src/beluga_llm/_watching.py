@@ -87,6 +87,22 @@ class Watch(ABC):
             aborted: how its consumer left it.
         """
 
+    def start(self) -> None:
+        """Begins the look; what goes wrong is no error of the call, and ends the look."""
+        try:
+            self.begin()
+        except Exception:
+            self._over = True
+            logger.exception("a call could not be recorded")
+
+    def told(self, event: Event) -> None:
+        """Takes an event, if the look has not ended; likewise."""
+        if not self._over:
+            try:
+                self.event(event)
+            except Exception:
+                logger.exception("an event of a call could not be recorded")
+
     def end(self, error: BaseException | None = None, aborted: Aborted | None = None) -> None:
         """Ends the look, if it has not ended; what goes wrong is no error of the call."""
         if not self._over:
@@ -134,10 +150,10 @@ def is_watched(request: ChatRequest, kind: str) -> bool:
 async def watched(request: ChatRequest, call_next: CallNext, watch: Watch) -> Chunks:
     """The chunks of the call, which the watch hears."""
     call = request.call
-    watch.begin()
+    watch.start()
     if call is not None:
         call.watchers |= {watch.kind}
-        call.listeners.append(watch.event)
+        call.listeners.append(watch.told)
         call.on_drop.append(watch.dropped)
     try:
         chunks = call_next(request)
@@ -168,7 +184,7 @@ async def watched(request: ChatRequest, call_next: CallNext, watch: Watch) -> Ch
     finally:
         if call is not None:
             call.watchers -= {watch.kind}
-            call.listeners.remove(watch.event)
+            call.listeners.remove(watch.told)
             if watch.dropped in call.on_drop:  # else the stream was dropped
                 call.on_drop.remove(watch.dropped)
 

@@ -20,8 +20,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 from support.flaky import Flaky, answer, text
 
 import beluga_llm as llm
+from beluga_llm._call import Chunks
+from beluga_llm._events import Event
+from beluga_llm._request import ChatRequest
 from beluga_llm._request_context import request_context
 from beluga_llm._telemetry import names, within
+from beluga_llm._watching import Aborted, Watch, watched
 from beluga_llm.testing import VirtualClock
 from beluga_llm.testing._otel import OtelSpans
 
@@ -515,6 +519,44 @@ async def test_what_cannot_be_recorded_is_no_error_of_the_call(
     assert otel_spans.names == ["chat f1"]
     (record,) = [r for r in caplog.records if r.name == "beluga_llm.telemetry"]
     assert record.getMessage() == "a call could not be recorded"
+
+
+@pytest.mark.parametrize("where", ["begin", "event"])
+async def test_a_look_that_fails_is_no_error_of_the_call(
+    where: str, caplog: pytest.LogCaptureFixture
+):
+    """A sampler or a handler of the application's may raise: the answer comes all the same."""
+
+    class Failing(Watch):
+        kind = "failing"
+        ended = 0
+
+        def begin(self) -> None:
+            self.fail("begin")
+
+        def event(self, event: Event) -> None:
+            self.fail("event")
+
+        def finish(self, error: BaseException | None, aborted: Aborted | None) -> None:
+            self.ended += 1
+
+        def fail(self, place: str) -> None:
+            if place == where:
+                raise RuntimeError("broken")
+
+    looks: list[Failing] = []
+
+    async def looking(request: ChatRequest, call_next: llm.CallNext) -> Chunks:
+        looks.append(Failing(request))
+        async for chunk in watched(request, call_next, looks[0]):
+            yield chunk
+
+    busy = Flaky([llm.OverloadedError("busy")])
+    model = busy.with_middleware(looking, llm.with_fallback(Flaky(ANSWER)))
+    assert (await model.generate("hi")).text
+    logged = [r.getMessage() for r in caplog.records if r.name == "beluga_llm.telemetry"]
+    assert [text.endswith("could not be recorded") for text in logged] == [True]
+    assert looks[0].ended == (where == "event")
 
 
 async def test_the_layer_works_on_a_request_made_by_hand(otel_spans: OtelSpans):

@@ -97,17 +97,14 @@ class CallSpan(Watch):
             mark_failed(span, str(error))
             _record(span, error, self._logs)
         found |= answerer(self.request)
+        span.set_attributes(found)
         if self._capture is None:
-            span.set_attributes(found)
             return
         said = content.asked(self.request.messages, self.request.tools)
         if self.chunks:
             said |= content.answered(self.answer.message())
         if self._capture != "EVENT_ONLY":
-            texts = {name: dumps_text(value) for name, value in said.items()}
-            span.set_attributes({**found, **texts})
-        else:
-            span.set_attributes(found)
+            span.set_attributes({name: dumps_text(value) for name, value in said.items()})
         if self._capture != "SPAN_ONLY":
             details = {**self._asked, **found, **said}
             emit(self._logs, names.DETAILS, span, details, warn=False)
