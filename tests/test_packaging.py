@@ -109,7 +109,12 @@ def test_the_core_is_typed():
 def test_the_core_has_these_dependencies_and_no_others():
     names = [re.split(r"[<>=!~\[; ]", line)[0] for line in CORE["project"]["dependencies"]]
     assert names == ["aiohttp", "anyio", "attrs", "jiter", "msgspec", "opentelemetry-api"]
-    assert sorted(CORE["project"]["optional-dependencies"]) == ["cli", "prices", "testing", "tiktoken"]
+    assert sorted(CORE["project"]["optional-dependencies"]) == [
+        "cli",
+        "prices",
+        "testing",
+        "tiktoken",
+    ]
 
 
 @pytest.mark.row("PACK-02")

@@ -93,11 +93,13 @@ async def checked(models: Iterable[ChatModel], *, probe: bool) -> list[Health]:
 
 async def _safely(model: ChatModel, probe: bool) -> Health:
     """Also of a model whose own check fails."""
+    begun = time.monotonic()
     try:
         return await model.check_health(probe=probe)
     except Exception as error:  # noqa: BLE001 -- a check tells, it does not raise
         state, detail = _judged(error)
-        return _health(model, state=state, detail=detail)
+        latency = time.monotonic() - begun if probe else None
+        return _health(model, state=state, latency=latency, detail=detail)
 
 
 async def own_health(model: ChatModel, *, probe: bool) -> Health:

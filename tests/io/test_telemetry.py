@@ -103,6 +103,7 @@ async def test_streams_over_http_that_are_left_end_their_spans(
     assert [r for r in caplog.records if r.name.startswith("opentelemetry")] == []
 
 
+@pytest.mark.leaves_tasks
 def test_a_loop_that_ends_first_leaves_nothing_to_complain_of(
     otel_spans: OtelSpans, caplog: pytest.LogCaptureFixture
 ):

@@ -110,7 +110,7 @@ async def test_pings_extend_idle_only_as_far_as_keepalive(
     server: FakeServer, skip_time: Skip, keepalive: float | None, alive_for: float
 ) -> None:
     pings = b'event: ping\ndata: {"type": "ping"}\n\n: comment\n\n'
-    gate = asyncio.Event()
+    gate, over = asyncio.Event(), asyncio.Event()
     start = (
         b'event: message_start\ndata: {"type":"message_start","message":{"type":"message",'
         b'"role":"assistant","content":[],"model":"m","usage":{"input_tokens":1}}}\n\n'
@@ -122,7 +122,7 @@ async def test_pings_extend_idle_only_as_far_as_keepalive(
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + start)
         try:
-            while not reader.at_eof():
+            while not over.is_set():
                 await gate.wait()
                 gate.clear()
                 writer.write(pings)
@@ -154,9 +154,11 @@ async def test_pings_extend_idle_only_as_far_as_keepalive(
             with pytest.raises(llm.StreamTimeoutError, match=r"\(idle\)"):
                 await task
         await asyncio.gather(task, return_exceptions=True)
+    over.set()
     gate.set()
     listening.close()
     await listening.wait_closed()
+    await settle()
 
 
 @pytest.mark.row("STRE-23")

@@ -356,6 +356,63 @@ async def test_a_file_of_somebody_else_is_left_as_it_is(files: tuple[Path, Path]
 
 
 @pytest.mark.row("CLI-08")
+@pytest.mark.parametrize("text", ["precious", "[1]", '{"ix'])
+async def test_a_foreign_file_without_a_newline_is_left_too(files: tuple[Path, Path], text: str):
+    write(files[0], [{"id": "a", "prompt": "good"}])
+    files[1].write_text(text)
+    with pytest.raises(llm.StoreError, match="line 1 is no result of a batch"):
+        await llm.batch_jsonl(Echo(), *files)
+    assert files[1].read_text() == text
+
+
+@pytest.mark.row("CLI-08")
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there are no devices")
+async def test_a_device_is_no_output(files: tuple[Path, Path]):
+    write(files[0], [{"prompt": "1"}])
+    for device in ("/dev/zero", "/dev/full"):
+        with pytest.raises(llm.InvalidRequestError, match="is no regular file"):
+            await llm.batch_jsonl(Echo(), files[0], device)
+
+
+@pytest.mark.row("CLI-08")
+@pytest.mark.skipif(os.name == "nt", reason="links and modes are those of POSIX")
+async def test_asking_again_keeps_links_modes_and_other_files(files: tuple[Path, Path]):
+    write(files[0], [{"id": "b", "prompt": "bad"}])
+    real, other = files[1].with_name("real"), files[1].with_name("real.part")
+    real.touch()
+    real.chmod(0o640)
+    other.write_text("precious")
+    files[1].symlink_to(real)
+    await llm.batch_jsonl(Echo(), *files)
+    await llm.batch_jsonl(MockChatModel(["good"]), *files, retry_failed=True)
+    assert files[1].is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert other.read_text() == "precious"
+    assert [one["text"] for one in read(real)] == ["good"]
+
+
+@pytest.mark.row("CLI-08")
+async def test_long_lines_are_put_together_from_pieces(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(results, "STEP", 3)
+    files[1].write_bytes(b"0123456789\n\nab\nlast one")
+    with files[1].open("rb") as file:
+        found = [text async for _, text in results.lines_of(file.fileno())]
+    assert found == [b"0123456789\n", b"\n", b"ab\n", b"last one"]
+
+
+@pytest.mark.row("BATC-08")
+async def test_no_more_are_done_than_there_are(files: tuple[Path, Path]):
+    write(files[0], [{"id": "a", "prompt": "1"}, {"id": "b", "prompt": "2"}])
+    await llm.batch_jsonl(Echo(), *files)
+    write(files[0], [{"id": "b", "prompt": "2"}, {"id": "c", "prompt": "3"}])
+    told: list[llm.BatchProgress] = []
+    await llm.batch_jsonl(Echo(), *files, progress=told.append)
+    assert [(one.done, one.total) for one in told] == [(2, 3), (3, 3)]
+
+
+@pytest.mark.row("CLI-08")
 async def test_files_that_cannot_be_used_are_named(tmp_path: Path, files: tuple[Path, Path]):
     model = Echo()
     with pytest.raises(FileNotFoundError, match=r"in\.jsonl"):
@@ -501,6 +558,20 @@ async def test_an_answer_that_is_no_data_is_a_failure(files: tuple[Path, Path]):
     output.close()
     (only,) = read(files[1])
     assert (only["id"], only["error"]["type"]) == ("a", "TypeError")
+
+
+@pytest.mark.row("BATC-08")
+@pytest.mark.parametrize("line_id", ["a", 1 << 70])
+async def test_an_answer_too_big_for_json_is_a_failure(files: tuple[Path, Path], line_id: Any):
+    deep: list[Any] = []
+    deep.append(deep)
+    output = results.Output(files[1])
+    output.write(Line(1, line_id), llm.AIMessage("x", provider_metadata={"n": 1 << 70}))
+    output.write(Line(2, "deep"), llm.AIMessage("x", provider_metadata={"n": deep}))
+    output.close()
+    first, second = read(files[1])
+    assert (first["id"], "error" in first) == (line_id, True)
+    assert (second["id"], "error" in second) == ("deep", True)
 
 
 @pytest.mark.row("BATC-08")

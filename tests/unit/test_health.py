@@ -170,6 +170,8 @@ async def test_a_model_whose_check_raises_does_not_spoil_the_others():
     found = await llm.check_all({"odd": Odd([]), "even": MockChatModel([])})
     assert (found["odd"].state, found["odd"].detail) == ("unhealthy", "error: KeyError")
     assert found["even"].state == "healthy"
+    found = await llm.check_all({"odd": Odd([])}, probe=True)
+    assert found["odd"].as_dict().keys() == KEYS | {"latency", "detail"}
 
 
 @pytest.mark.row("HEAL-06")

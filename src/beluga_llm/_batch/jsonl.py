@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any, Unpack
 
 from beluga_llm._batch.lines import Line, LineId, read_line
@@ -125,7 +125,8 @@ class _Job:
             self._output = output = Output(self._out_path)
             with contextlib.closing(output):
                 await output.read(retry_failed=retry_failed)
-                total = await _count(file) if tell is not None else None
+                left = await _count(file, output.finished) if tell is not None else None
+                total = None if left is None else len(output.finished) + left
                 self._counter = Counter(total, tell)
                 self._counter.known(done=len(output.finished), failed=output.finished.failed)
                 async with contextlib.aclosing(_asked(file, output.finished)) as lines:
@@ -136,7 +137,10 @@ class _Job:
         if not S_ISREG(os.fstat(file).st_mode):
             raise InvalidRequestError(f"{self._in_path} is no file")
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file), os.stat(self._out_path)):
+            there = os.stat(self._out_path)
+            if not S_ISREG(there.st_mode) and not S_ISDIR(there.st_mode):
+                raise InvalidRequestError(f"{self._out_path} is no regular file")
+            if os.path.samestat(os.fstat(file), there):
                 raise InvalidRequestError(f"{self._in_path} cannot be input and output at once")
 
     async def _answer(self, index: int, line: Line) -> None:
@@ -158,23 +162,28 @@ def _reading(path: Path) -> Iterator[int]:
 async def _asked(file: int, finished: Finished) -> AsyncGenerator[Line, None]:
     """The lines that have no result yet."""
     seen: set[LineId] = set()
-    async for number, text in lines_of(file):
-        if number % _TURN == 0:
-            await asyncio.sleep(0)
-        text = text.removeprefix(b"\xef\xbb\xbf") if number == 1 else text
-        if not text.strip():
-            continue
-        line = read_line(number, text)
-        if line.id is not None and line.id in seen:
-            problem = InvalidRequestError(f"an earlier line has the id {line.id!r}")
-            line = Line(number, problem=problem)
-        elif line.id is not None:
-            seen.add(line.id)
-        if line.id in finished.ids if line.id is not None else number in finished.numbers:
-            continue
-        yield line
+    async with contextlib.aclosing(lines_of(file)) as lines:
+        async for number, text in lines:
+            if number % _TURN == 0:
+                await asyncio.sleep(0)
+            text = text.removeprefix(b"\xef\xbb\xbf") if number == 1 else text
+            if not text.strip():
+                continue
+            line = read_line(number, text)
+            if line.id is not None and line.id in seen:
+                problem = InvalidRequestError(f"an earlier line has the id {line.id!r}")
+                line = Line(number, problem=problem)
+            elif line.id is not None:
+                seen.add(line.id)
+            if line.id in finished.ids if line.id is not None else number in finished.numbers:
+                continue
+            yield line
 
 
-async def _count(file: int) -> int:
-    """How many lines a file has, without those that are blank."""
-    return len([None async for _, text in lines_of(file) if text.strip()])
+async def _count(file: int, finished: Finished) -> int:
+    """How many lines have no result yet."""
+    count = 0
+    async with contextlib.aclosing(_asked(file, finished)) as lines:
+        async for _ in lines:
+            count += 1
+    return count

@@ -11,9 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import json
 import os
-from collections.abc import AsyncIterator, Mapping
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 from beluga_llm import _json
@@ -27,6 +30,9 @@ STEP = 1 << 18
 
 PART = ".part"
 """The end of the name of a file that is to take the output's place."""
+
+_HEAD = b'{"id":'
+"""How every result begins, also one that was cut."""
 
 
 class Finished:
@@ -71,8 +77,8 @@ class Output:
         """
         try:
             text = _json.dumps(_result(line, outcome))
-        except (TypeError, ValueError) as error:  # a provider's metadata that are no data
-            text = _json.dumps(_result(line, error))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:  # no data
+            text = json.dumps(_result(line, error), separators=(",", ":")).encode()
         before = os.lseek(self._file, 0, os.SEEK_CUR)
         try:
             self._write(self._file, memoryview(text + b"\n"))
@@ -89,13 +95,16 @@ class Output:
             retry_failed: remove failures too, so that their lines are asked again.
         """
         whole, failures = 0, False
-        async for number, text in lines_of(self._file):
-            if not text.endswith(b"\n"):
-                break
-            result = self._checked(number, text)
-            failures = failures or "error" in result
-            self.finished.add(result)
-            whole += len(text)
+        async with contextlib.aclosing(lines_of(self._file)) as lines:
+            async for number, text in lines:
+                if not text.endswith(b"\n"):
+                    if not text.startswith(_HEAD[: len(text)]):
+                        self._checked(number, text)
+                    break
+                result = self._checked(number, text)
+                failures = failures or "error" in result
+                self.finished.add(result)
+                whole += len(text)
         if whole != os.fstat(self._file).st_size:
             with self._named():
                 os.ftruncate(self._file, whole)
@@ -105,23 +114,26 @@ class Output:
 
     async def _without_failures(self) -> None:
         """Puts a copy without the failures in the file's place, at once."""
-        part = self._path.with_name(self._path.name + PART)
-        copy = _locked(part)
+        path = self._path.resolve()  # a link stays one
+        with self._named():
+            copy, part = tempfile.mkstemp(PART, f"{path.name}.", path.parent)
         try:
+            _lock(copy, path)
             with self._named():
-                os.ftruncate(copy, 0)
+                os.chmod(part, S_IMODE(os.fstat(self._file).st_mode))
             self.finished = Finished()
-            async for number, text in lines_of(self._file):
-                result = self._checked(number, text)
-                if "error" not in result:
-                    self._write(copy, memoryview(text))
-                    self.finished.add(result)
+            async with contextlib.aclosing(lines_of(self._file)) as lines:
+                async for number, text in lines:
+                    result = self._checked(number, text)
+                    if "error" not in result:
+                        self._write(copy, memoryview(text))
+                        self.finished.add(result)
             with self._named():
-                os.replace(part, self._path)
+                os.replace(part, path)
         except BaseException:
             os.close(copy)
             with contextlib.suppress(OSError):
-                part.unlink()
+                os.unlink(part)
             raise
         os.close(self._file)
         self._file = copy
@@ -156,18 +168,21 @@ class Output:
         os.close(self._file)
 
 
-async def lines_of(file: int) -> AsyncIterator[tuple[int, bytes]]:
+async def lines_of(file: int) -> AsyncGenerator[tuple[int, bytes], None]:
     """The lines of an open file with their numbers, in small steps; the last may have no end."""
     os.lseek(file, 0, os.SEEK_SET)
-    number, rest = 0, b""
+    number, pieces = 0, list[bytes]()
     while data := os.read(file, STEP):
-        *whole, rest = (rest + data).split(b"\n")
+        *whole, rest = data.split(b"\n")
         for text in whole:
             number += 1
-            yield number, text + b"\n"
+            line = b"".join((*pieces, text, b"\n"))
+            pieces.clear()
+            yield number, line
+        pieces.append(rest)
         await asyncio.sleep(0)
-    if rest:
-        yield number + 1, rest
+    if last := b"".join(pieces):
+        yield number + 1, last
 
 
 def _locked(path: Path) -> int:

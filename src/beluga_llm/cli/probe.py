@@ -39,10 +39,11 @@ def probe(names: tuple[str, ...], options: tuple[str, ...], as_json: bool) -> No
     import aiohttp  # noqa: F401 -- now, since loading it is no latency of a provider
 
     async def run(models: dict[str, llm.ChatModel]) -> dict[str, llm.Health]:
-        found = await llm.check_all(models, probe=True)
-        for model in models.values():
-            await model.aclose()
-        return found
+        try:
+            return await llm.check_all(models, probe=True)
+        finally:  # what is found is told, also where a model cannot be closed
+            closing = (model.aclose() for model in models.values())
+            await asyncio.gather(*closing, return_exceptions=True)
 
     with asyncio.Runner() as runner, ExitStack() as stack:
         models = {

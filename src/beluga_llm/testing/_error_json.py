@@ -39,10 +39,11 @@ def error_of(data: dict[str, Any]) -> Exception:
 
 def _known_name(kind: type[BelugaError]) -> str:
     """The name of the class, or of the nearest one above it that is ours."""
-    for base in kind.__mro__:
-        try:
-            if error_class(base.__name__) is base:
-                return base.__name__
-        except ValueError:
-            continue
-    return BelugaError.__name__
+    return next(base.__name__ for base in kind.__mro__ if _is_known(base))
+
+
+def _is_known(kind: type) -> bool:
+    try:
+        return error_class(kind.__name__) is kind
+    except ValueError:
+        return False

@@ -216,11 +216,10 @@ def _capabilities(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _keys(model: Any) -> Iterable[str]:
     """What the configurations of a model, and of those inside it, say that must not be shown."""
-    config = getattr(model, "_config", None)
-    if isinstance(config, ProviderConfig):
-        if isinstance(config.api_key, Secret):
-            yield config.api_key.reveal()
-        yield from secret_values(config.headers, config.query)
+    config = model._config
+    if isinstance(config.api_key, Secret):
+        yield config.api_key.reveal()
+    yield from secret_values(config.headers, config.query)
     inside = [model.unwrap(), *getattr(model, "models", ())]
     for layer in getattr(model, "_layers", ()):
         inside += getattr(layer, "models", ())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from beluga_llm._conversation.stores import conflict_of
+import beluga_llm as llm
 from beluga_llm_redis._clients import Clients
 
 URL = "redis://localhost:6379/0"
@@ -103,7 +103,8 @@ class RedisSessionStore(_Keyed):
         until = "" if ttl is None else _milliseconds(ttl)
         key = self.prefix + id
         if not await self._clients.get().eval(SAVE, 1, key, *held, data, until):
-            raise conflict_of(id)
+            text = f"session {id!r} was changed by somebody else"
+            raise llm.StoreError(text, conflict=True)
 
     async def delete(self, id: str) -> None:
         """Removes data, if there are any."""
