@@ -235,3 +235,23 @@ def test_probe_shows_state_and_latency(server: FakeServer) -> None:
     result = run(["probe", "nobody/x"])
     assert (result.exit_code, "nobody" in result.stderr) == (2, True)
     assert run(["probe"]).exit_code == 2
+
+
+@pytest.mark.row("CLI-03", "HEAL-03")
+def test_a_model_that_cannot_be_closed_does_not_hide_what_was_found(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, closed = llm.ChatModel.aclose, []
+
+    async def aclose(self: llm.ChatModel) -> None:
+        await real(self)
+        closed.append(self.model_id)
+        raise OSError("cannot be closed")
+
+    monkeypatch.setattr(llm.ChatModel, "aclose", aclose)
+    where = f"base_url={server.base_url()}"
+    names = [MODEL, "openai-compatible/other"]
+    result = run(["probe", *names, "--option", where, "--json"])
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 2
+    assert sorted(closed) == ["other", "tiny"]

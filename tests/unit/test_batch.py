@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import io
+import re
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
@@ -449,6 +450,8 @@ async def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(monkeypatch: pytest
         assert ("1 failed" in shown) is expected
         assert ("3 tokens" in shown) is expected
         assert bool(shown) is expected
+        plain = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", shown)
+        assert max(map(len, re.split(r"[\r\n]", plain))) <= 97  # there is room for a ^C
     monkeypatch.setattr(sys, "stderr", None)
     await Free().batch(["1"], progress=True)
 

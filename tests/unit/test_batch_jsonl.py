@@ -561,17 +561,24 @@ async def test_an_answer_that_is_no_data_is_a_failure(files: tuple[Path, Path]):
 
 
 @pytest.mark.row("BATC-08")
+@pytest.mark.parametrize("error", [OverflowError, RecursionError])
 @pytest.mark.parametrize("line_id", ["a", 1 << 70])
-async def test_an_answer_too_big_for_json_is_a_failure(files: tuple[Path, Path], line_id: Any):
-    deep: list[Any] = []
-    deep.append(deep)
+async def test_an_answer_that_json_cannot_hold_is_a_failure(
+    files: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+    line_id: Any,
+):
+    def too_much(_: Any) -> Any:
+        raise error("too much")
+
+    monkeypatch.setattr(results, "to_dict", too_much)
     output = results.Output(files[1])
-    output.write(Line(1, line_id), llm.AIMessage("x", provider_metadata={"n": 1 << 70}))
-    output.write(Line(2, "deep"), llm.AIMessage("x", provider_metadata={"n": deep}))
+    output.write(Line(1, line_id), llm.AIMessage("x"))
+    await output.read(retry_failed=False)
     output.close()
-    first, second = read(files[1])
-    assert (first["id"], "error" in first) == (line_id, True)
-    assert (second["id"], "error" in second) == ("deep", True)
+    assert output.finished.ids == {line_id}
+    assert read(files[1])[0]["error"]["type"] == error.__name__
 
 
 @pytest.mark.row("BATC-08")

@@ -162,7 +162,8 @@ def _reading(path: Path) -> Iterator[int]:
 async def _asked(file: int, finished: Finished) -> AsyncGenerator[Line, None]:
     """The lines that have no result yet."""
     seen: set[LineId] = set()
-    async with contextlib.aclosing(lines_of(file)) as lines:
+    lines = lines_of(file)
+    try:
         async for number, text in lines:
             if number % _TURN == 0:
                 await asyncio.sleep(0)
@@ -178,6 +179,8 @@ async def _asked(file: int, finished: Finished) -> AsyncGenerator[Line, None]:
             if line.id in finished.ids if line.id is not None else number in finished.numbers:
                 continue
             yield line
+    finally:
+        await lines.aclose()
 
 
 async def _count(file: int, finished: Finished) -> int:

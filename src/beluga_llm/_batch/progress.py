@@ -111,19 +111,20 @@ def shown(progress: bool | Listener) -> Iterator[Listener | None]:
     if not _on_terminal():
         yield None
         return
+    console = Console(stderr=True)
 
     class Bar(bars.Progress):
         """Leaves room for the ^C that a terminal shows, which would break a full line in two."""
 
         def make_tasks_table(self, tasks: Any) -> Any:
             table = super().make_tasks_table(tasks)
-            table.width = max(self.console.width - 3, 1)
+            table.width = max(console.width - 3, 1)
             return table
 
     with Bar(
         bars.BarColumn(bar_width=None),
         bars.TextColumn("{task.description}"),
-        console=Console(stderr=True),
+        console=console,
         expand=True,
     ) as bar:
         task = bar.add_task("", total=None)
