@@ -184,6 +184,8 @@ async def test_what_resilience_does_is_counted(otel_metrics: OtelMetrics):
         ({**about, "beluga_llm.cache.result": "miss"}, 1),
         ({**about, "beluga_llm.cache.result": "hit"}, 1),
     ]
+    spent = otel_metrics.points("gen_ai.client.token.usage")
+    assert {point.count for point in spent} == {1}  # what the cache remembers was spent once
     (wait,) = otel_metrics.points("beluga_llm.client.rate_limit.wait")
     assert (wait.count, dict(wait.attributes)) == (1, about)
     assert wait.sum == pytest.approx(60, abs=1)

@@ -129,6 +129,7 @@ class CallMetrics(Watch):
         self._made, self._prices = made, prices
         self._about = about_model(request.model)
         self.times = []
+        self._remembered = False
 
     def begin(self) -> None:
         """Counts it as running."""
@@ -149,6 +150,7 @@ class CallMetrics(Watch):
             case "hedge":
                 made.hedges.add(1, about)
             case "cache":
+                self._remembered = bool(facts["hit"])
                 made.cache.add(1, {**about, names.CACHE_RESULT: cache_result(facts["hit"])})
             case "limit_wait":
                 made.limit_wait.record(facts["seconds"], about)
@@ -162,7 +164,10 @@ class CallMetrics(Watch):
         about = {**self._about, **answerer(self.request)}
         if answer.model_id is not None:
             about[names.RESPONSE_MODEL] = answer.model_id
-        self._spent(answer, about)
+        for tool in answer.tool_names:
+            made.tool_calls.add(1, {**self._about, names.TOOL_NAME: tool})
+        if not self._remembered:  # what a cache remembers was spent once
+            self._spent(answer, about)
         if self.request.streaming and self.first is not None:
             made.first_chunk.record(self.first, about)
             for gap in _spread(self.times or []):
@@ -175,8 +180,6 @@ class CallMetrics(Watch):
         for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
             if count is not None:
                 made.tokens.record(count, {**about, names.TOKEN_TYPE: kind})
-        for tool in answer.tool_names:
-            made.tool_calls.add(1, {**self._about, names.TOOL_NAME: tool})
         if self._prices is not None:
             from beluga_llm._pricing import cost_of
 
