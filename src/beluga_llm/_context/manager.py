@@ -43,8 +43,8 @@ class ContextManager:
     def __init__(
         self,
         strategy: str | ContextStrategy = "truncate",
-        *,
         tokenizer: Tokenizer | None = None,
+        *,
         keep_system: bool = True,
         reserve_output: int = 0,
     ) -> None:
