@@ -72,7 +72,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Strict mypy on everything shipped; mypy and pyright on a sample that a user could write."""
-    session.install("-e", ".[cli,testing]", *editable_plugins(), *LINT_TOOLS)
+    sdk = (tool for tool in TEST_TOOLS if tool.startswith("opentelemetry-sdk"))
+    session.install("-e", ".[cli,testing]", *editable_plugins(), *LINT_TOOLS, *sdk)
     packages = [str(path) for path in sorted(ROOT.glob("plugins/*/src/beluga_llm_*"))]
     session.run("mypy", "src/beluga_llm", *packages)
     session.run("mypy", "tests/typing")

@@ -10,9 +10,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 
 import aiohttp
-import orjson
 
 import beluga_llm as llm
+
+try:
+    import orjson
+except ImportError:  # only the floor needs it
+    orjson = None
 
 QUESTION = "What is 2+2?"
 Seen = Callable[[str], None]
