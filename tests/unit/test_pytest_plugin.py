@@ -157,8 +157,7 @@ async def test_a_429_says_how_long_to_wait_in_every_way(fake_llm_server, way, wa
 @pytest.mark.row("TEST-25")
 def test_what_a_live_test_misses(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(llm.AuthenticationError):  # or that the plugin is missing: a skip
-        llm.create("openai")
+    llm.create("openai/m", api_key="test-key")  # where the plugin is missing, a skip
     assert why_not("openai") == "OPENAI_API_KEY is not set"
     monkeypatch.setenv("OPENAI_API_KEY", "test-key")
     assert why_not("openai") is None
