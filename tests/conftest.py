@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Generator
 
 import pytest
 import pytest_asyncio
+from support.strict import pytest_configure as pytest_configure
+from support.strict import pytest_runtest_teardown as pytest_runtest_teardown
 
 from beluga_llm import ProviderNotFoundError
 

@@ -63,7 +63,9 @@ def _noted_sleep(seconds: float) -> None:
 
 
 def pytest_configure() -> None:
-    """Begins to look, for the rest of the process."""
+    """Begins to look, once, for the rest of the process."""
+    if time.sleep is _noted_sleep:  # the suites of tests and of plugins both ask for it
+        return
     runners._cancel_all_tasks = _note_tasks  # type: ignore[attr-defined]
     sys.addaudithook(_note_blocking)
     time.sleep = _noted_sleep  # before Python 3.13 it tells no audit hook

@@ -6,9 +6,11 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from support import strict
 
 pytestmark = pytest.mark.row("TEST-26")
 ROOT = Path(__file__).parents[2]
@@ -69,5 +71,7 @@ async def test_the_loop_is_in_debug_mode():
 
 
 def test_this_suite_has_the_checks(pytestconfig: pytest.Config):
-    assert pytestconfig.pluginmanager.has_plugin("support.strict")
+    hooks = pytestconfig.hook.pytest_runtest_teardown.get_hookimpls()
+    assert strict.pytest_runtest_teardown in [hook.function for hook in hooks]
+    assert time.sleep is strict._noted_sleep
     assert pytestconfig.getini("filterwarnings")[0] == "error"
