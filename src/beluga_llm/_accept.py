@@ -138,12 +138,25 @@ def _checked(
     tools: Sequence[ToolDefinition],
 ) -> GenerateOptions:
     """Options with the model's id, and without a choice among no tools; all is checked."""
+    known = model._accepted
+    if options is known[0] and tools is known[1] and model.model_id == known[2]:
+        completed = known[3]
+    else:
+        completed = _completed(model, options, tools)
+        if options is model._options and tools is model._tools:  # as most calls have them
+            model._accepted = options, tools, model.model_id, completed
+    if completed.validate_history:
+        check_pairing(request.messages)
+    return completed
+
+
+def _completed(
+    model: ChatModel, options: GenerateOptions, tools: Sequence[ToolDefinition]
+) -> GenerateOptions:
     if options is not NO_OPTIONS:
         check_options(options, tools)
     if tools:
         model._check_tools(tools)
-    if options.validate_history:
-        check_pairing(request.messages)
     changes: dict[str, Any] = {}
     if options.model is None:
         changes["model"] = model.model_id

@@ -100,32 +100,33 @@ class Call:
         span: OpenTelemetry's span of it, where one is made.
     """
 
+    state: State = "pending"
+    deadline: float | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+    error: BaseException | None = None
+    watchers: frozenset[str] = frozenset()
+    span: Any = None
+    begun = 0.0
+    time_to_first_chunk: float | None = None
+    chunks = 0
+    _message: AIMessage | None = None
+
     def __init__(self, op: str, provider: str, model_id: str) -> None:
         self.call_id = new_request_id()
         self.op = op
         self.provider = provider
         self.model_id = model_id
-        self.state: State = "pending"
         self.attempt = 0
-        self.attributes: dict[str, Any] = {}
-        self.deadline: float | None = None
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.error: BaseException | None = None
-        self.opened: list[Chunks] = []
-        self.on_drop: list[Callable[[], None]] = []
-        self.listeners: list[Callable[[Any], Any]] = []
         self.cancelled = False
         self.suppressed_error: Exception | None = None
         self.scope_deadline = math.inf
+        self.attributes: dict[str, Any] = {}
+        self.opened: list[Chunks] = []
+        self.on_drop: list[Callable[[], None]] = []
+        self.listeners: list[Callable[[Any], Any]] = []
         self.withheld: list[StreamChunk] = []
-        self.watchers: frozenset[str] = frozenset()
-        self.span: Any = None
-        self.begun = 0.0
-        self.time_to_first_chunk: float | None = None
-        self.chunks = 0
         self._pending: list[StreamChunk] = []
         self._fold = Fold()
-        self._message: AIMessage | None = None
 
     @property
     def fold(self) -> Fold:

@@ -11,7 +11,7 @@ thinking block; a whole `TextPart` in `parts` is how an empty signed text is sai
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import astuple
@@ -181,8 +181,11 @@ class Fold:
             answer = self._answers[chunk.choice] = _Answer()
         answer.add(chunk)
 
-    def extend(self, chunks: Iterable[StreamChunk]) -> None:
+    def extend(self, chunks: Sequence[StreamChunk]) -> None:
         """Takes chunks; those that only bring text, as most do, together."""
+        if len(chunks) == 1:
+            self.add(chunks[0])
+            return
         texts: list[str] = []
         for chunk in chunks:
             text, *rest = astuple(chunk)

@@ -22,6 +22,16 @@ _SHORT_KEY = 4
 """Keys shorter than this are no secrets, and too common to be blotted out."""
 
 
+class _Usual:
+    """Headers that are the same for every request; they hold the key, so this has no repr."""
+
+    __slots__ = ("headers", "key")
+
+    def __init__(self, key: str | None, headers: dict[str, str]) -> None:
+        self.key = key
+        self.headers = headers
+
+
 class Sealer:
     """Makes requests complete.
 
@@ -56,6 +66,7 @@ class Sealer:
             | BaseUrl.of(config.proxy).secrets
             | secret_values(config.headers, config.query)
         )
+        self._usual: dict[bool, _Usual] = {}
 
     async def seal(
         self,
@@ -67,24 +78,15 @@ class Sealer:
         call_id: str = "",
     ) -> tuple[WireRequest, Secrets]:
         """The request as it is sent, and what of it must not be shown."""
-        config, base = self._config, self.base
         body = body_of(encoded.json, options.extra_body)
         key = await self._key()
         wire = WireRequest(
             method=encoded.method,
-            url=base.url(encoded.path, encoded.query, config.query, options.extra_query),
-            headers=merged_headers(
-                {
-                    "Accept": "text/event-stream" if streaming else "application/json",
-                    "Content-Type": "application/json",
-                    "User-Agent": USER_AGENT,
-                },
-                self._repeats(call_id, body),
-                encoded.headers,
-                base.authorization,
-                self._dialect.auth(key) if key else EMPTY,
-                config.headers,
-                options.extra_headers,
+            url=self.base.url(encoded.path, encoded.query, self._config.query, options.extra_query),
+            headers=self._headers(
+                key,
+                streaming,
+                (self._repeats(call_id, body), encoded.headers, options.extra_headers),
             ),
             body=body,
             connect=connect,
@@ -97,6 +99,31 @@ class Sealer:
             unsigned, wire = wire, await self._signer.sign(wire)
             secrets |= _signatures(unsigned, wire)
         return wire, Secrets(secrets - {self._provider, options.model or ""})
+
+    def _headers(
+        self, key: str | None, streaming: bool, own: tuple[Mapping[str, str], ...]
+    ) -> dict[str, str]:
+        """All headers: what the request has of its own, between those that are always the same."""
+        usual = not any(own)
+        if usual and (kept := self._usual.get(streaming)) and kept.key == key:
+            return kept.headers.copy()
+        repeats, encoded, extra = own
+        headers = merged_headers(
+            {
+                "Accept": "text/event-stream" if streaming else "application/json",
+                "Content-Type": "application/json",
+                "User-Agent": USER_AGENT,
+            },
+            repeats,
+            encoded,
+            self.base.authorization,
+            self._dialect.auth(key) if key else EMPTY,
+            self._config.headers,
+            extra,
+        )
+        if usual:
+            self._usual[streaming] = _Usual(key, headers.copy())
+        return headers
 
     def _repeats(self, call_id: str, body: bytes | None) -> Mapping[str, str]:
         """The header that tells a server that a request repeats another one of its call."""

@@ -52,8 +52,15 @@ def _to_parts(content: Content) -> tuple[ContentPart, ...]:
     return tuple(_to_part(item) for item in content)
 
 
+class _Remembers:
+    """A place beside the fields, which takes no part in equality, copies or pickles."""
+
+    __slots__ = ("_plain",)
+    _plain: str | None
+
+
 @frozen
-class Message:
+class Message(_Remembers):
     """What the four kinds of message have in common."""
 
     role: ClassVar[Role]
@@ -166,13 +173,38 @@ class AIMessage(Message):
     def __attrs_post_init__(self) -> None:
         if self.tool_calls and self.finish_reason is FinishReason.STOP:
             object.__setattr__(self, "finish_reason", FinishReason.TOOL_CALLS)
-        if any(other.alternatives for other in self.alternatives):
+        if self.alternatives and any(other.alternatives for other in self.alternatives):
             raise ValueError("an alternative cannot have alternatives of its own")
 
 
 MESSAGE_TYPES: dict[str, type[Message]] = {
     kind.role.value: kind for kind in (SystemMessage, HumanMessage, AIMessage, ToolMessage)
 }
+
+
+def plain_text(message: Message) -> str | None:
+    """The text of a message that is nothing but one text, as most are; remembered by the message.
+
+    A history is sent many times, and looked through once.
+    """
+    try:
+        return message._plain
+    except AttributeError:
+        found = _only_text(message)
+        object.__setattr__(message, "_plain", found)
+        return found
+
+
+def _only_text(message: Any) -> str | None:
+    part = message.parts[0] if len(message.parts) == 1 else None
+    if type(part) is not TextPart or part.signature or part.metadata:
+        return None
+    kind = type(message)
+    if kind is HumanMessage:
+        return None if message.name else part.text
+    if kind is AIMessage:
+        return None if message.tool_calls or message.refusal or message.name else part.text
+    return part.text if kind is SystemMessage else None
 
 
 def replace(value: V, /, **changes: Any) -> V:

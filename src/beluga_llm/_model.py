@@ -82,6 +82,8 @@ class ChatModel(Batches, ABC):
     """Server, base URL and credential, as ModelInfo has them."""
     _variant: str = ""
     """Likewise."""
+    _accepted: tuple[Any, ...] = (None,) * 4
+    """Options, tools and model id that were checked before, and the options completed."""
     _hands_on: bool = False
     """Whether it passes requests to another model, which completes and checks them."""
     _watches_time: bool = False

@@ -8,6 +8,7 @@ provider's default applies. Layers, lowest first: the configuration's defaults, 
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -26,6 +27,8 @@ _MAPPINGS = (
     "extra_body",
     "metadata",
 )
+_mappings_of = operator.attrgetter(*_MAPPINGS)
+_NO_MAPPINGS = (None, *[EMPTY] * (len(_MAPPINGS) - 1))
 
 
 class _NamesNearest(msgspec.StructMeta):
@@ -102,8 +105,10 @@ class GenerateOptions(
             msgspec.structs.force_setattr(self, "stop", (self.stop,))
         elif isinstance(self.stop, Sequence) and not isinstance(self.stop, tuple):
             msgspec.structs.force_setattr(self, "stop", tuple(self.stop))
-        for name in _MAPPINGS:
-            value = getattr(self, name)
+        mappings = _mappings_of(self)
+        if mappings == _NO_MAPPINGS:
+            return
+        for name, value in zip(_MAPPINGS, mappings, strict=True):
             if value and type(value) is not FrozenDict and isinstance(value, Mapping):
                 msgspec.structs.force_setattr(self, name, freeze(value))
 

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from beluga_llm._errors import InvalidRequestError
-from beluga_llm._messages import AIMessage, HumanMessage, Message, ToolMessage
+from beluga_llm._messages import (
+    MESSAGE_TYPES,
+    AIMessage,
+    HumanMessage,
+    Message,
+    SystemMessage,
+    ToolMessage,
+)
 from beluga_llm._option_ranges import option_problems
 from beluga_llm._options import GenerateOptions
 from beluga_llm._tool_types import Tool, ToolDefinition
@@ -17,6 +24,9 @@ ToolInput: TypeAlias = ToolDefinition | Tool | Mapping[str, Any] | Callable[...,
 
 TOOL_CHOICES = ("auto", "none", "required")
 TOOL_NAMES = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SEQUENCES = frozenset((list, tuple))
+_KINDS = frozenset(MESSAGE_TYPES.values())
+_TALK = frozenset((SystemMessage, HumanMessage, AIMessage))
 TOOL_NAMES_RULE = "use 1 to 64 letters, digits, underscores or hyphens"
 
 
@@ -31,6 +41,8 @@ def ensure_messages(messages: MessageInput) -> tuple[Message, ...]:
         return (HumanMessage(messages),)
     if isinstance(messages, Message):
         return (messages,)
+    if type(messages) in _SEQUENCES and messages and _KINDS.issuperset(map(type, messages)):
+        return tuple(messages)  # type: ignore[arg-type]  # messages, as was just seen
     if isinstance(messages, bytes | bytearray | Mapping) or not isinstance(messages, Iterable):
         raise TypeError(f"invalid input type for messages: {type(messages).__name__}")
     found = tuple(
@@ -53,6 +65,9 @@ def check_pairing(messages: Sequence[Message]) -> None:
     Raises:
         InvalidRequestError: it names the id that stands alone.
     """
+    kinds = set(map(type, messages))
+    if kinds <= _TALK and not any(m.tool_calls for m in messages if type(m) is AIMessage):
+        return
     waiting: set[str] = set()
     for message in messages:
         if isinstance(message, ToolMessage):

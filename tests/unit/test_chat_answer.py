@@ -15,9 +15,10 @@ from beluga_llm._dialects.chat_answer import read_answer
 from beluga_llm._dialects.openai_chat import OpenAIChatDialect
 from beluga_llm._dialects.quirks import ChatQuirks
 from beluga_llm._errors import BelugaError
+from beluga_llm._fold import fold
 from beluga_llm._http.dialect import InBandError
 from beluga_llm._json import JsonError
-from beluga_llm._messages import HumanMessage
+from beluga_llm._messages import AIMessage, HumanMessage
 from beluga_llm._options import GenerateOptions
 from beluga_llm._request import ChatRequest
 from beluga_llm._usage import FinishReason, Usage
@@ -60,8 +61,15 @@ USAGE = optional(
         "completion_tokens": COUNTS,
         "total_tokens": COUNTS,
         "cost": ODD,
-        "completion_tokens_details": optional({"reasoning_tokens": COUNTS}) | ODD,
-        "prompt_tokens_details": optional({"cached_tokens": COUNTS}) | ODD,
+        "prompt_cache_hit_tokens": COUNTS,
+        "completion_tokens_details": optional(
+            {"reasoning_tokens": COUNTS, "audio_tokens": COUNTS, "odd": ODD}
+        )
+        | ODD,
+        "prompt_tokens_details": optional(
+            {"cached_tokens": COUNTS, "cache_write_tokens": COUNTS, "audio_tokens": COUNTS}
+        )
+        | ODD,
     }
 )
 MESSAGE = changed(
@@ -113,16 +121,16 @@ QUIRKS = st.sampled_from(
 )
 
 
-def read(data: bytes, quirks: ChatQuirks) -> tuple[list[StreamChunk], str, bool, bool]:
-    """All chunks, the error, and whether the answer is complete and at its end."""
+def read(data: bytes, quirks: ChatQuirks) -> tuple[AIMessage, str, bool, bool]:
+    """The message, the error, and whether the answer is complete and at its end."""
     decoder = OpenAIChatDialect("acme", quirks=quirks, new_id=lambda: "made").decoder(REQUEST)
     chunks: list[StreamChunk] = []
     try:
         chunks += decoder.feed("", data)
         chunks += decoder.finish()
     except (BelugaError, InBandError, JsonError) as error:
-        return chunks, repr(error), decoder.complete, decoder.ended
-    return chunks, "", decoder.complete, decoder.ended
+        return fold(chunks), repr(error), decoder.complete, decoder.ended
+    return fold(chunks), "", decoder.complete, decoder.ended
 
 
 @given(BODY, QUIRKS)
@@ -139,15 +147,14 @@ def answer(**changes: Any) -> bytes:
 
 
 def test_the_usual_answer_is_read_the_typed_way() -> None:
-    assert read_answer(answer(), ChatQuirks()) == (
-        StreamChunk("4"),
-        StreamChunk(finish_reason=FinishReason.STOP, raw_finish_reason="stop"),
-        StreamChunk(
-            usage=Usage(3, 1, 4),
-            model_id="m",
-            response_id="c1",
-            metadata={"created": 1, "service_tier": "default"},
-        ),
+    assert read_answer(answer(), ChatQuirks()) == StreamChunk(
+        "4",
+        finish_reason=FinishReason.STOP,
+        raw_finish_reason="stop",
+        usage=Usage(3, 1, 4),
+        model_id="m",
+        response_id="c1",
+        metadata={"created": 1, "service_tier": "default"},
     )
 
 
@@ -158,5 +165,5 @@ def test_what_holds_more_is_refused(changes: dict[str, Any]) -> None:
 
 @pytest.mark.row("SCHE-23")
 def test_the_model_that_was_asked_stands_in() -> None:
-    chunks, problem, complete, ended = read(answer(model=None), ChatQuirks())
-    assert (chunks[-1], problem, complete, ended) == (StreamChunk(model_id="asked"), "", True, True)
+    message, problem, complete, ended = read(answer(model=None), ChatQuirks())
+    assert (message.model_id, problem, complete, ended) == ("asked", "", True, True)

@@ -1,20 +1,25 @@
 """The usual whole answer of a chat-completions API, as strict types: one choice, only text.
 
-What holds anything else is refused, and read as plain JSON. Both ways give the same chunks; a test
+What holds anything else is refused, and read as plain JSON. Both ways give the same message; a test
 holds them against each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
 from beluga_llm._chunks import StreamChunk
-from beluga_llm._dialects.chat_reading import finish_reason, read_usage, usage_extras
+from beluga_llm._dialects.chat_reading import (
+    finish_reason,
+    read_usage,
+    usage_extras,
+    with_reasoning,
+)
 from beluga_llm._dialects.quirks import ChatQuirks
-from beluga_llm._json import REFUSED, strict
+from beluga_llm._json import REFUSED, loads, strict
+from beluga_llm._usage import NO_USAGE, Usage
 
 _Nothing: TypeAlias = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
 
@@ -51,15 +56,36 @@ class _Answer(_Strict):
     provider: str | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
-    usage: dict[str, Any] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
     error: None = None
 
 
+class _Details(msgspec.Struct, gc=False):
+    """Parts of a count; there may be others."""
+
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+_NO_DETAILS = _Details()
+
+
+class _Usage(_Strict):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+
+
 _read = strict(_Answer)
+_count = strict(_Usage)
 
 
-def read_answer(data: bytes, quirks: ChatQuirks) -> Sequence[StreamChunk] | None:
-    """The chunks of a whole answer, the last of which tells its model; None if it is refused."""
+def read_answer(data: bytes, quirks: ChatQuirks) -> StreamChunk | None:
+    """A whole answer as one chunk; None if it is refused."""
     try:
         answer = _read(data)
     except REFUSED:
@@ -68,25 +94,48 @@ def read_answer(data: bytes, quirks: ChatQuirks) -> Sequence[StreamChunk] | None
     text, word = choice.message.content, choice.finish_reason
     if not text or not word or answer.object == "error":
         return None
-    facts = {
-        "created": answer.created,
-        "provider": answer.provider,
-        "service_tier": answer.service_tier,
-        "system_fingerprint": answer.system_fingerprint,
-    }
-    extras: dict[str, Any] = {key: fact for key, fact in facts.items() if fact not in (None, "")}
+    extras: dict[str, Any] = {}
+    if answer.created is not None:
+        extras["created"] = answer.created
+    if answer.provider:
+        extras["provider"] = answer.provider
+    if answer.service_tier:
+        extras["service_tier"] = answer.service_tier
+    if answer.system_fingerprint:
+        extras["system_fingerprint"] = answer.system_fingerprint
     usage = None
-    if answer.usage and "usage" in quirks.usage_path:
-        usage = read_usage(answer.usage)
-        extras.update({} if usage is None else usage_extras(answer.usage))
-    reason = finish_reason(word, quirks.finish_reasons)
-    return (
-        StreamChunk(text),
-        StreamChunk(finish_reason=reason, raw_finish_reason=word),
-        StreamChunk(
-            usage=usage,
-            model_id=answer.model or None,
-            response_id=answer.id or None,
-            metadata=extras,
-        ),
+    if "usage" in quirks.usage_path and (counts := bytes(answer.usage)):
+        try:
+            usage = _tokens(_count(counts))
+        except REFUSED:
+            found = loads(counts)
+            if not isinstance(found, dict):
+                return None
+            usage = read_usage(found)
+            extras.update({} if usage is None else usage_extras(found))
+    return StreamChunk(
+        text,
+        finish_reason=finish_reason(word, quirks.finish_reasons),
+        raw_finish_reason=word,
+        usage=usage,
+        model_id=answer.model or None,
+        response_id=answer.id or None,
+        metadata=extras,
     )
+
+
+def _tokens(usage: _Usage) -> Usage | None:
+    """What `read_usage` makes of such counts."""
+    taken = usage.prompt_tokens_details or _NO_DETAILS
+    spent = usage.completion_tokens_details or _NO_DETAILS
+    found = Usage(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.total_tokens,
+        taken.cached_tokens,
+        taken.cache_write_tokens,
+        spent.reasoning_tokens,
+        taken.audio_tokens,
+        spent.audio_tokens,
+    )
+    return None if found == NO_USAGE else with_reasoning(found)

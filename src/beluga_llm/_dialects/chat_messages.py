@@ -15,7 +15,14 @@ from typing import Any, TypeAlias
 
 from beluga_llm._dialects.quirks import ChatQuirks
 from beluga_llm._http.encoding import Notes, base64_text, data_uri, file_name
-from beluga_llm._messages import AIMessage, HumanMessage, Message, SystemMessage, ToolMessage
+from beluga_llm._messages import (
+    AIMessage,
+    HumanMessage,
+    Message,
+    SystemMessage,
+    ToolMessage,
+    plain_text,
+)
 from beluga_llm._parts import AudioPart, ContentPart, FilePart, ImagePart, TextPart, ThinkingPart
 from beluga_llm._tool_types import ToolCall
 
@@ -54,7 +61,13 @@ class MessageEncoder:
     def encode(self, messages: Sequence[Message]) -> list[JsonObject]:
         """All messages, in their order but for merged system messages, which come first."""
         if not self.quirks.merge_system:
-            return [self.encode_message(message) for message in messages]
+            roles = self._roles
+            return [
+                self.encode_message(message)
+                if (text := plain_text(message)) is None
+                else {"role": roles[type(message)], "content": text}
+                for message in messages
+            ]
         texts = [message.text for message in messages if isinstance(message, SystemMessage)]
         found = [{"role": self.quirks.system_role, "content": "\n\n".join(texts)}] if texts else []
         others = (message for message in messages if not isinstance(message, SystemMessage))
@@ -62,7 +75,7 @@ class MessageEncoder:
 
     def encode_message(self, message: Message) -> JsonObject:
         """One message."""
-        if (plain := _plain_text(message)) is not None:
+        if (plain := plain_text(message)) is not None:
             return {"role": self._roles[type(message)], "content": plain}
         if isinstance(message, AIMessage):
             return self._answer(message)
@@ -214,22 +227,6 @@ class MessageEncoder:
             case _:
                 self.notes.part(part)
         return None
-
-
-def _plain_text(message: Message) -> str | None:
-    """The text of a message that is nothing but one text, which most are."""
-    kind, parts = type(message), message.parts
-    if len(parts) != 1 or kind not in _ROLES:
-        return None
-    part = parts[0]
-    if type(part) is not TextPart or part.signature or part.metadata:
-        return None
-    said: Any = message
-    if kind is not SystemMessage and said.name:
-        return None
-    if kind is AIMessage and (said.tool_calls or said.refusal):
-        return None
-    return part.text
 
 
 def _file(part: FilePart) -> JsonObject:

@@ -116,10 +116,7 @@ def _number(*values: Any) -> int | None:
 
 
 def read_usage(data: JsonObject) -> Usage | None:
-    """Token counts in our form; None where nothing is counted.
-
-    Where the total shows that reasoning was not counted as output, as xAI does, it is added.
-    """
+    """Token counts in our form; None where nothing is counted."""
     get = data.get
     details, spent = (
         object_of(get("prompt_tokens_details")),
@@ -143,10 +140,11 @@ def read_usage(data: JsonObject) -> Usage | None:
         audio_input_tokens=_number(details.get("audio_tokens")),
         audio_output_tokens=_number(spent.get("audio_tokens")),
     )
-    return None if usage == NO_USAGE else _with_reasoning(usage)
+    return None if usage == NO_USAGE else with_reasoning(usage)
 
 
-def _with_reasoning(usage: Usage) -> Usage:
+def with_reasoning(usage: Usage) -> Usage:
+    """The same, with reasoning among the output where the total shows that it is not, as at xAI."""
     output, reasoning = usage.output_tokens, usage.reasoning_tokens
     if usage.input_tokens is None or output is None or not reasoning:
         return usage

@@ -10,6 +10,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/create
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -36,6 +37,8 @@ _PLAIN_OPTIONS = (
     "temperature", "top_p", "top_k", "seed", "n", "frequency_penalty", "presence_penalty",
     "logprobs", "top_logprobs", "logit_bias", "user",
 )  # fmt: skip
+_plain_options = operator.attrgetter(*_PLAIN_OPTIONS)
+_NO_PLAIN_OPTIONS = (None,) * len(_PLAIN_OPTIONS)
 _SWITCHES = ("seed", "n", "logprobs", "parallel_tool_calls", "tools")
 _PARTS = {"image": "images", "audio": "audio", "file": "files"}
 _ASKS_NOTHING: Mapping[str, Any] = {
@@ -168,12 +171,14 @@ class OpenAIChatDialect(Dialect):
 
     def _sampling(self, options: GenerateOptions, notes: Notes) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        values = _plain_options(options)
         if options.max_tokens is not None and self._has("max_tokens", notes):
             found[self.quirks.max_tokens_field] = options.max_tokens
         if options.stop and self._has("stop", notes):
             found[self._field("stop")] = list(options.stop)
-        for name in _PLAIN_OPTIONS:
-            value = getattr(options, name)
+        if values == _NO_PLAIN_OPTIONS:
+            return found
+        for name, value in zip(_PLAIN_OPTIONS, values, strict=True):
             if value is not None and self._has(name, notes, value):
                 found[self._field(name)] = value
         if self.quirks.logprobs_count and found.keys() & {"logprobs", "top_logprobs"}:

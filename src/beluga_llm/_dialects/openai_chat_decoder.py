@@ -97,9 +97,9 @@ class ChatDecoder(Decoder):
             not (self._request.streaming or event or self._done)
             and (answer := read_answer(data, self._quirks)) is not None
         ):
-            self._model = answer[-1].model_id or ""
+            self._model = answer.model_id or ""
             self._was_whole = self._done = self.complete = self.ended = True
-            return answer
+            return (answer,)
         return self._feed(event, data.strip())
 
     def _quick(self, choice: FrameChoice) -> Sequence[StreamChunk] | None:

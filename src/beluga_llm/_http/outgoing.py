@@ -63,6 +63,8 @@ class BaseUrl:
 
     def url(self, path: str, *queries: Mapping[str, str]) -> str:
         """The address of an endpoint; a query goes over the earlier ones and the base URL's."""
+        if not (self.query or any(queries)):
+            return self.address + path
         query = {str(name): str(value) for given in queries for name, value in given.items()}
         own = (pair for pair in self.query.split("&") if pair)
         pairs = [pair for pair in own if unquote_plus(pair.partition("=")[0]) not in query]
@@ -106,6 +108,8 @@ def secret_values(*layers: Mapping[str, str]) -> set[str]:
 
     Of `Bearer abc` the `abc` is one by itself.
     """
+    if not any(layers):
+        return set()
     values = [str(value) for layer in layers for value in layer.values()]
     tokens = [
         str(value).partition(" ")[2]
