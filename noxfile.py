@@ -213,8 +213,16 @@ def sdks(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """What a call and a chunk cost, as ratios to a hand-written client."""
-    session.install(".", "orjson")
+    session.install(".", "./plugins/anthropic", "orjson")
     session.run("python", "tests/benchmarks/bench.py", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """The same, with other clients beside; takes about half an hour."""
+    others = ["openai", "anthropic", "litellm", "langchain-openai", "pydantic-ai-slim[openai]"]
+    session.install(".", "./plugins/anthropic", "orjson", *others)
+    session.run("python", "tests/benchmarks/bench.py", "--peers", *session.posargs)
 
 
 # --- helpers ---------------------------------------------------------------------------------

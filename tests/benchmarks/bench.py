@@ -90,6 +90,10 @@ async def whole(base_url: str, chosen: argparse.Namespace) -> dict[str, Table]:
             "floor": lambda: clients.MessagesFloor(base_url),
             "beluga-llm": lambda: clients.messages(base_url),
         }
+        if chosen.peers:
+            import peers as others
+
+            makers |= others.messages_clients(base_url)
         for name in ("calls", "bursts"):
             table = await measure(SCENARIOS[name], makers, chosen.rounds)
             everything[f"messages: {name}"] = table

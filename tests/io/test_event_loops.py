@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+from support.leaving import by_aclose, by_break, by_cancel, by_exception
 
 import beluga_llm as llm
 from beluga_llm.testing import FakeServer
@@ -135,3 +136,27 @@ class TestModuleScope:
 async def test_session_scope(shared: llm.ChatModel) -> None:
     async with shared:
         await talk(shared)
+
+
+@pytest.mark.row("NONE-07", "STRE-04", "PAIN-03")
+@pytest.mark.parametrize("leave", [by_break, by_aclose, by_exception, by_cancel])
+def test_uvloop_changes_nothing(
+    server: FakeServer, leave: Callable[[llm.ChatStream], Awaitable[None]]
+) -> None:
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is not there for this platform")
+
+    async def run() -> None:
+        async with connect(server) as model:
+            await talk(model)
+            server.reply("word " * 2000, chunk_delay=0.001)
+            stream = model.stream("hi")
+            await leave(stream)
+            await server.disconnected(server.requests[-1], within=20.0)
+            assert stream.state == "closed"
+            server.reply(silent=True)
+            with pytest.raises(llm.RequestTimeoutError):
+                await model.generate("hi", timeout=0.02)
+        assert len(asyncio.all_tasks()) == 1
+
+    with asyncio.Runner(debug=True, loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
