@@ -36,8 +36,20 @@ WORKERS = "-n2"
 BY_NAME = {"mcp"}
 """Plugins whose tests start real servers that need time: `nox -s plugins -- mcp`."""
 
-CUTS = "tests/corpus/test_truncation.py"
-"""Reads recorded streams thousands of times each: too much to be traced for coverage."""
+UNTRACED = [
+    "tests/corpus/test_truncation.py",
+    "tests/io/test_conformance.py",
+    "tests/io/test_new_provider.py",
+    "tests/io/test_plugin_wheels.py",
+]
+"""Read recorded streams thousands of times each, or run whole suites: too much for coverage."""
+
+NESTED = [
+    "tests/unit/test_pytest_plugin.py",
+    "tests/unit/test_strict_suite.py",
+    "tests/unit/test_testing_kit.py",
+]
+"""Run suites of their own, and take as long as all others."""
 
 CROWDS = "tests/io/test_rate_limits.py"
 """Measures seconds of a hundred callers: it wants the machine for itself, and no tracing."""
@@ -96,10 +108,7 @@ def tests(session: nox.Session) -> None:
             "pytest",
             WORKERS,
             "tests",
-            "--ignore",
-            CUTS,
-            "--ignore",
-            CROWDS,
+            *(f"--ignore={path}" for path in (*UNTRACED, CROWDS)),
         )
     finally:
         session.run("coverage", "combine", "--quiet")
@@ -112,7 +121,7 @@ def tests(session: nox.Session) -> None:
             "--precision=2",
             "--fail-under=99.9",
         )
-    session.run("pytest", WORKERS, CUTS)
+    session.run("pytest", WORKERS, *UNTRACED)
     session.run("pytest", "-n0", CROWDS)
 
 
@@ -152,9 +161,13 @@ def build(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def core(session: nox.Session) -> None:
-    """The pure tests of the core on its wheel, with no plugin installed."""
+    """The pure tests of the core on its wheel, with no plugin installed.
+
+    Without the properties and the nested suites, which `tests` has: they do not depend on that.
+    """
     install_wheels(session, "beluga_llm", extras="[cli,testing]")
-    chosen = session.posargs or ["tests/unit", "tests/io/test_own_provider.py"]
+    quick = ["-m", "not hypothesis", *(f"--ignore={path}" for path in NESTED)]
+    chosen = session.posargs or ["tests/unit", "tests/io/test_own_provider.py", *quick]
     session.run("pytest", WORKERS, *chosen, env={**NO_PLUGINS, "BELUGA_SHARED": ""})
 
 

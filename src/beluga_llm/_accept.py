@@ -140,7 +140,7 @@ def _checked(
     """Options with the model's id, and without a choice among no tools; all is checked."""
     known = model._accepted
     if options is known[0] and tools is known[1] and model.model_id == known[2]:
-        completed = known[3]
+        completed: GenerateOptions = known[3]
     else:
         completed = _completed(model, options, tools)
         if options is model._options and tools is model._tools:  # as most calls have them

@@ -6,7 +6,6 @@ The texts name the field and never show a key.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -240,5 +239,7 @@ def _either(words: tuple[str, ...]) -> str:
 
 
 def _near(name: Any, known: Any) -> str:
+    import difflib
+
     near = difflib.get_close_matches(str(name), sorted(known), n=1, cutoff=0.7)
     return f"; did you mean {near[0]!r}?" if near else ""

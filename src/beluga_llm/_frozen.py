@@ -58,8 +58,10 @@ def freeze(value: Any) -> Any:
     """A read-only deep copy of mappings, lists and tuples; every other value as it is."""
     if type(value) in _READ_ONLY:
         return value
-    if isinstance(value, Mapping):
-        return FrozenDict({key: freeze(item) for key, item in value.items()})
+    if type(value) is dict or isinstance(value, Mapping):
+        return FrozenDict(
+            {key: item if type(item) in _READ_ONLY else freeze(item) for key, item in value.items()}
+        )
     if isinstance(value, list):
         return FrozenList(freeze(item) for item in value)
     if type(value) is tuple:

@@ -7,7 +7,6 @@ provider's default applies. Layers, lowest first: the configuration's defaults, 
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -101,9 +100,11 @@ class GenerateOptions(
     validate_history: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.stop, str):
+        if self.stop is None:
+            pass
+        elif isinstance(self.stop, str):
             msgspec.structs.force_setattr(self, "stop", (self.stop,))
-        elif isinstance(self.stop, Sequence) and not isinstance(self.stop, tuple):
+        elif not isinstance(self.stop, tuple) and isinstance(self.stop, Sequence):
             msgspec.structs.force_setattr(self, "stop", tuple(self.stop))
         mappings = _mappings_of(self)
         if mappings == _NO_MAPPINGS:
@@ -142,6 +143,8 @@ def check_keywords(
     known = (KEYWORDS if shortcuts else OPTION_NAMES) | also
     for name in keywords:
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"unknown option {name!r}{hint}")

@@ -12,7 +12,6 @@ for each plugin, held while it is imported. So a plugin may register things whil
 
 from __future__ import annotations
 
-import difflib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -278,6 +277,8 @@ class PluginRegistry(Generic[T]):
         text = f"unknown {self.kind} {name!r} (registered: {', '.join(names) or 'none'})"
         meant = name.lower()
         if meant not in known or meant in names:
+            import difflib
+
             near = difflib.get_close_matches(meant, sorted({*names, *known}), n=1)
             if near:
                 meant = near[0]

@@ -139,7 +139,8 @@ class AnswerReader:
         except ValueError as error:  # the framing's, about the bytes that came last
             self.failure = _damaged(error)
         if self._tags is not None:
-            found = [*self._untagged(found), *self._tags.finish()]
+            found = [made for chunk in found for made in self._tags.feed(chunk)]
+            found += self._tags.finish()
         if self.failure is None:
             self._judge(found, broken)
         return self._marked(found, tags=False)
@@ -225,13 +226,9 @@ class AnswerReader:
         )
         self.failure.__cause__ = cause
 
-    def _untagged(self, chunks: list[StreamChunk]) -> list[StreamChunk]:
-        feed = self._tags.feed if self._tags is not None else None
-        return chunks if feed is None else [made for chunk in chunks for made in feed(chunk)]
-
     def _marked(self, chunks: list[StreamChunk], *, tags: bool = True) -> list[StreamChunk]:
-        if tags:
-            chunks = self._untagged(chunks)
+        if tags and self._tags is not None:
+            chunks = [made for chunk in chunks for made in self._tags.feed(chunk)]
         if not self.content_started:
             self.content_started = any(chunk.is_content for chunk in chunks)
         if isinstance(self.failure, StreamInterruptedError):
