@@ -32,6 +32,8 @@ THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 TEST_TOOLS = dependency_groups(CORE, "test")
 LINT_TOOLS = dependency_groups(CORE, "lint")
+DOCS_TOOLS = dependency_groups(CORE, "docs")
+DOCS_TESTS = ["tests/test_docs.py", "tests/test_doc_pages.py", "tests/test_migration.py"]
 WORKERS = "-n2"
 BY_NAME = {"mcp"}
 """Plugins whose tests start real servers that need time: `nox -s plugins -- mcp`."""
@@ -88,7 +90,7 @@ def types(session: nox.Session) -> None:
     session.install("-e", ".[cli,testing]", *editable_plugins(), *LINT_TOOLS, *sdk)
     packages = [str(path) for path in sorted(ROOT.glob("plugins/*/src/beluga_llm_*"))]
     session.run("mypy", "src/beluga_llm", *packages)
-    session.run("mypy", "tests/typing")
+    session.run("mypy", "tests/typing", "docs/examples")
     session.run("pyright", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
 
 
@@ -182,20 +184,32 @@ def plugins(session: nox.Session) -> None:
         session.run("pytest", WORKERS, f"plugins/{name}/tests")
 
 
+@nox.session(requires=["build"])
+def ray(session: nox.Session) -> None:
+    """beluga-llm-ray on a local Ray, which is 600 MB of packages and wants two minutes."""
+    names = ("beluga_llm", "beluga_llm_openai", "beluga_llm_ray")
+    install_wheels(session, *names, extras="[cli,testing]")
+    session.install(f"{next(DIST.glob('beluga_llm_ray-*.whl'))}[ray]")
+    if session.posargs[:1] == ["bench"]:
+        session.run("python", "plugins/ray/tests/benchmark.py", *session.posargs[1:])
+        return
+    session.run("pytest", "-n0", *(session.posargs or ["plugins/ray/tests"]))
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Every Python block of the README and the docs, executed."""
-    session.install("-e", ".[cli,testing]", *editable_plugins(), *TEST_TOOLS)
-    session.run("pytest", "-n0", "tests/test_docs.py", *session.posargs)
+    """The site, in .nox/site, without a broken link; every Python block of the docs, executed."""
+    session.install("-e", ".[cli,testing]", *editable_plugins(), *TEST_TOOLS, *DOCS_TOOLS)
+    session.run("python", "docs/site/build.py")
+    session.run("pytest", "-n0", *(session.posargs or DOCS_TESTS))
 
 
 @nox.session
 def examples(session: nox.Session) -> None:
     """Every example, run without a key."""
     files = sorted(ROOT.glob("docs/examples/*.py"))
-    if not files:
-        session.skip("docs/examples has no example yet")
-    session.install("-e", ".[cli,testing]", *editable_plugins())
+    sdk = (tool for tool in TEST_TOOLS if tool.startswith("opentelemetry-sdk"))
+    session.install("-e", ".[cli,testing]", *editable_plugins(), *sdk)
     for path in files:
         session.run("python", "-W", "error", str(path))
 

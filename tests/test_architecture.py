@@ -29,12 +29,13 @@ FLOORS = {
     "shell": """
         _accept _batch _breaker _caching _call _call_context _chat_stream _clock _closing
         _compatible _context _conversation _deadline _delegating _environment _events _health
-        _http_model _http_seal _installed _keywords _layers _log_records _model _plugins
-        _pricing _protocols _provider _rate _registry _resilient _routing _signers _sqlite
-        _structured _telemetry _token_checks _tokenizers _tokens _tools _transcript _validate
-        _waiting _watching _windows middleware
+        _http_model _http_seal _installed _keywords _layers _log_records _loop_thread _model
+        _named_stores
+        _plugins _pricing _protocols _provider _rate _registry _resilient _routing _signers
+        _sqlite _structured _telemetry _token_checks _tokenizers _tokens _tools _transcript
+        _validate _waiting _watching _windows middleware
     """,
-    "faces": "__init__ __main__ cli plugin streams testing",
+    "faces": "__init__ __main__ blocking cli plugin streams testing",
 }
 
 EXCEPTIONS = {

@@ -1,54 +1,56 @@
-"""Every Python block of the README and the docs runs; the blocks of one file belong together."""
+"""The README and the docs: their Python runs and prints what they show; their links lead somewhere.
+
+How a page shows what is printed is told in support/doc_blocks.py.
+"""
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from beluga_llm import ChatModel
+from support.doc_blocks import agrees, python_blocks, run_page
 
 pytest.importorskip("beluga_llm_openai", reason="the README shows this plugin")
 pytest.importorskip("beluga_llm_anthropic", reason="the README shows this plugin")
 
 ROOT = Path(__file__).parent.parent
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-def python_blocks(path: Path) -> list[str]:
-    """The blocks of a file, each at the line where it stands."""
-    text = path.read_text("utf-8")
-    return ["\n" * text[: m.start(1)].count("\n") + m[1] for m in _BLOCK.finditer(text)]
-
-
-async def execute(block: str, path: Path, names: dict[str, Any]) -> None:
-    """Runs a block as the prompt of `python -m asyncio` does."""
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    code = compile(block, str(path), "exec", flags=flags, dont_inherit=True)
-    result = eval(code, names)
-    if inspect.iscoroutine(result):
-        await result
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY")
 
 
 @pytest.mark.row("DOCS-25", "DOCS-26")
 @pytest.mark.parametrize(
     "path", [path for path in FILES if python_blocks(path)], ids=lambda path: path.name
 )
-async def test_blocks_run(path: Path, monkeypatch: pytest.MonkeyPatch):
-    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+async def test_blocks_run_and_print_what_is_shown(path: Path, monkeypatch: pytest.MonkeyPatch):
+    for variable in KEYS:
         monkeypatch.setenv(variable, "test-key")
-    names: dict[str, Any] = {"__name__": "__main__"}
-    models: list[ChatModel] = []
-    for block in python_blocks(path):
-        await execute(block, path, names)
-        models += [value for value in names.values() if isinstance(value, ChatModel)]
-    for model in models:
-        await model.aclose()
+    wrong = [
+        f"line {block.code.count(chr(10))}: printed {printed!r}"
+        async for block, printed in run_page(path)
+        if not agrees(block.shown, printed)
+    ]
+    assert wrong == [], f"python tests/support/doc_blocks.py {path} --write"
+
+
+@pytest.mark.row("DOCS-25")
+@pytest.mark.parametrize(
+    ("shown", "printed", "agreed"),
+    [
+        ("", "", True),
+        ("4\n", "4\n", True),
+        ("4\n", "4", True),
+        ("id ...\n", "id 7f\n", True),
+        ("4\n", "5\n", False),
+        ("4\n", "4\n5\n", False),
+        ("", "4\n", False),
+        ("4\n", "", False),
+        ("a.c\n", "abc\n", False),
+    ],
+)
+def test_what_is_shown_is_compared(shown: str, printed: str, agreed: bool):
+    assert agrees(shown, printed) is agreed
 
 
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")

@@ -19,6 +19,7 @@ PACKAGE = ROOT / "src" / "beluga_llm"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 NO_PROVIDERS = {
     "mcp": "tools, which are asked for by name",
+    "ray": "a stage of datasets, for the models of others",
     "redis": "stores, which are found by the URL",
 }
 """Plugins without models, and what they have."""

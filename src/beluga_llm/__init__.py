@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from beluga_llm._config import Secret as Secret
     from beluga_llm._context.manager import ContextManager as ContextManager
     from beluga_llm._context.strategies import SlidingWindow as SlidingWindow
-    from beluga_llm._context.strategies import Summarize as Summarize
     from beluga_llm._context.strategies import Truncate as Truncate
+    from beluga_llm._context.summarize import Summarize as Summarize
     from beluga_llm._conversation.conversation import Conversation as Conversation
     from beluga_llm._conversation.stores import MemoryStore as MemoryStore
     from beluga_llm._conversation.stores import SessionStore as SessionStore
@@ -211,7 +211,8 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "_context.manager": ("ContextManager",),
-    "_context.strategies": ("SlidingWindow", "Summarize", "Truncate"),
+    "_context.strategies": ("SlidingWindow", "Truncate"),
+    "_context.summarize": ("Summarize",),
     "_token_checks": ("TokenCheck", "check_tokens"),
     "_tokenizers": ("get_tokenizer",),
     "_windows": ("context_window",),
@@ -431,6 +432,6 @@ _WHERE = {
     ),
 }
 
-_FACES = ("cli", "middleware", "plugin", "streams", "testing")
+_FACES = ("blocking", "cli", "middleware", "plugin", "streams", "testing")
 
 __all__, __getattr__, __dir__ = lazy_face(__name__, _WHERE, faces=_FACES)

@@ -120,7 +120,9 @@ def info_of(model: ChatModel, model_id: str) -> ModelInfo:
 
 
 def _info(call: Call, options: GenerateOptions) -> RequestInfo:
-    values = context_values()
+    values = call.values
+    if (running := context_values()) is not values:
+        values = values.within(running)
     return RequestInfo(
         call.call_id, values.session_id, values.request_id, values.tenant, options.metadata
     )

@@ -31,6 +31,7 @@ from beluga_llm._fold import Fold
 from beluga_llm._ids import new_request_id
 from beluga_llm._messages import AIMessage
 from beluga_llm._request import ChatRequest
+from beluga_llm._request_context import context_values
 
 logger = logging.getLogger("beluga_llm")
 
@@ -82,6 +83,7 @@ class Call:
 
     Attributes:
         call_id: 16 hex digits, in logs, spans and hooks alike.
+        values: those of the `request_context` in which it was made.
         op: "chat.generate" or "chat.stream".
         state: pending, open, complete, failed or closed.
         attempt: how many requests were begun for it.
@@ -113,6 +115,7 @@ class Call:
 
     def __init__(self, op: str, provider: str, model_id: str) -> None:
         self.call_id = new_request_id()
+        self.values = context_values()
         self.op = op
         self.provider = provider
         self.model_id = model_id

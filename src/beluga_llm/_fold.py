@@ -14,17 +14,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import Any
 
-from msgspec.structs import astuple
-
-from beluga_llm._chunks import StreamChunk
+from beluga_llm._chunks import StreamChunk, ToolCallDelta
 from beluga_llm._json import mend_surrogates
 from beluga_llm._messages import AIMessage
 from beluga_llm._parts import ContentPart, TextPart, ThinkingPart
 from beluga_llm._tool_merge import ToolCallAccumulator
 from beluga_llm._usage import NO_USAGE, FinishReason, Usage
-
-_ONLY_TEXT = list(astuple(StreamChunk()))[1:]
-"""All other fields of a chunk that only brings text."""
 
 
 class _Block:
@@ -145,6 +140,11 @@ class _Answer:
         )
 
 
+def _fragment(arguments: str, number: int | None, place: int | None) -> StreamChunk:
+    """A chunk that brings more arguments of a call, and nothing else."""
+    return StreamChunk(tool_calls=(ToolCallDelta(number, arguments=arguments),), part_index=place)
+
+
 def _has_block_facts(chunk: StreamChunk) -> bool:
     return (
         chunk.signature is not None or chunk.redacted_data is not None or chunk.item_id is not None
@@ -182,24 +182,43 @@ class Fold:
         answer.add(chunk)
 
     def extend(self, chunks: Sequence[StreamChunk]) -> None:
-        """Takes chunks; those that only bring text, as most do, together."""
-        if len(chunks) == 1:
-            self.add(chunks[0])
-            return
-        texts: list[str] = []
+        """Takes chunks; runs that only go on with one text, thought or call are joined first."""
+        alike: StreamChunk | None
+        run, place, number = "", None, None
+        pieces: list[str] = []
         for chunk in chunks:
-            text, *rest = astuple(chunk)
-            if rest == _ONLY_TEXT:
-                texts.append(text)
+            if piece := chunk.delta:
+                kind, alike = "text", StreamChunk(piece, part_index=place)
+            elif piece := chunk.reasoning_delta:
+                kind, alike = "thought", StreamChunk("", piece, part_index=place)
+            elif chunk.tool_calls:
+                piece = chunk.tool_calls[0].arguments
+                kind, alike = "call", _fragment(piece, number, place)
+            else:
+                kind, alike = "", None
+            if kind == run and chunk == alike:
+                pieces.append(piece)
                 continue
-            self._append(texts)
-            texts = []
+            self._add_joined(run, pieces, place, number)
             self.add(chunk)
-        self._append(texts)
+            run, place = kind, chunk.part_index
+            number = chunk.tool_calls[0].index if kind == "call" else None
+        self._add_joined(run, pieces, place, number)
 
-    def _append(self, texts: list[str]) -> None:
-        if text := "".join(texts):
-            self._answers[0].block(TextPart, None).pieces.append(text)
+    def _add_joined(
+        self, run: str, pieces: list[str], place: int | None, number: int | None
+    ) -> None:
+        """Takes the pieces of a run as one chunk; any re-chunking folds to the same answer."""
+        if not pieces:
+            return
+        joined = "".join(pieces)
+        pieces.clear()
+        if run == "text":
+            self.add(StreamChunk(joined, part_index=place))
+        elif run == "thought":
+            self.add(StreamChunk("", joined, part_index=place))
+        else:
+            self.add(_fragment(joined, number, place))
 
     def message(self) -> AIMessage:
         """The answer so far."""

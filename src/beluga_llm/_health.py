@@ -79,9 +79,24 @@ async def check_all(models: Mapping[str, ChatModel], *, probe: bool = False) -> 
     Args:
         models: models by name.
         probe: send each the cheapest request that its provider has.
+
+    Raises:
+        TypeError: these are no models by name.
     """
+    _check_models(models)
     found = await checked(models.values(), probe=probe)
     return dict(zip(models, found, strict=True))
+
+
+def _check_models(models: Any) -> None:
+    from beluga_llm._model import ChatModel
+
+    if not isinstance(models, Mapping):
+        kind = type(models).__name__
+        raise TypeError(f"check_all takes models by name, as in {{'main': model}}, not a {kind}")
+    for name, model in models.items():
+        if not isinstance(model, ChatModel):
+            raise TypeError(f"{name!r} must be a ChatModel, not a {type(model).__name__}")
 
 
 async def checked(models: Iterable[ChatModel], *, probe: bool) -> list[Health]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import warnings
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from time import time as _unix_time
@@ -51,6 +52,8 @@ from beluga_llm._watching import span_of
 
 if TYPE_CHECKING:
     from beluga_llm._tokens import TokenCount
+
+logger = logging.getLogger("beluga_llm.tokens")
 
 COUNT = "tokens.count"
 
@@ -145,7 +148,13 @@ class HttpModel(ChatModel):
     async def count_tokens(
         self, messages: MessageInput, tools: Iterable[ToolInput] = ()
     ) -> TokenCount:
-        """How many tokens a conversation has: exact where the provider counts, else estimated."""
+        """How many tokens a conversation has: exact where the provider counts, else estimated.
+
+        Where the provider cannot be reached, a warning is logged, and it is an estimate too.
+
+        Raises:
+            BelugaError: the provider refused to count.
+        """
         request = ChatRequest(
             ensure_messages(messages),
             msgspec.structs.replace(self._options, model=self._options.model or self.model_id),
@@ -163,6 +172,9 @@ class HttpModel(ChatModel):
             count = self.dialect.counted(answer) if isinstance(answer, dict) else None
             if type(count) is not int or count < 0:
                 raise MalformedResponseError("the answer to a count holds no number of tokens")
+        except ConnectionFailedError as error:
+            logger.warning("%s cannot be asked, tokens are estimated: %s", self.provider, error)
+            return await super().count_tokens(messages, tools)
         except BelugaError as error:
             error.op, error.provider, error.model_id = COUNT, self.provider, request.options.model
             raise

@@ -155,10 +155,10 @@ class ChatModel(Batches, ABC):
         self, messages: MessageInput, tools: Iterable[ToolInput] = ()
     ) -> TokenCount:
         """How many tokens a conversation has: exact where the provider counts, else estimated."""
-        from beluga_llm._tokens import SimpleTokenizer, TokenCount
+        from beluga_llm._tokens import SimpleTokenizer, TokenCount, count_request
 
         definitions = join_tools(self._tools, tools, win=True)
-        count = SimpleTokenizer().count_messages(ensure_messages(messages), definitions)
+        count = await count_request(SimpleTokenizer(), ensure_messages(messages), definitions)
         return TokenCount(count, exact=False)
 
     async def check_health(self, *, probe: bool = False) -> Health:

@@ -3,7 +3,8 @@
     with request_context(session_id="chat-7", tenant="acme"):
         await model.generate("Hello")
 
-They are context variables: tasks that are started inside have them too, others do not.
+They are context variables: tasks that are started inside have them too, others do not. A call has
+those that were set where it was made, also where its stream is read elsewhere.
 """
 
 from __future__ import annotations
@@ -28,6 +29,14 @@ class ContextValues(msgspec.Struct, frozen=True):
     request_id: str | None = None
     tenant: str | None = None
 
+    def within(self, outer: ContextValues) -> ContextValues:
+        """These values, and those of an outer context where there are none."""
+        return ContextValues(
+            outer.session_id if self.session_id is None else self.session_id,
+            outer.request_id if self.request_id is None else self.request_id,
+            outer.tenant if self.tenant is None else self.tenant,
+        )
+
 
 _NOTHING = ContextValues()
 _CURRENT: ContextVar[ContextValues] = ContextVar("beluga_llm_request", default=_NOTHING)
@@ -51,12 +60,7 @@ def request_context(
         request_id: the application's own request.
         tenant: for whom it works.
     """
-    outer = _CURRENT.get()
-    values = ContextValues(
-        outer.session_id if session_id is None else session_id,
-        outer.request_id if request_id is None else request_id,
-        outer.tenant if tenant is None else tenant,
-    )
+    values = ContextValues(session_id, request_id, tenant).within(_CURRENT.get())
     token = _CURRENT.set(values)
     try:
         yield values

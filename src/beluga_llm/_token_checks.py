@@ -8,11 +8,12 @@ import msgspec
 
 from beluga_llm._errors import TokenLimitError
 from beluga_llm._tokens import SimpleTokenizer, Tokenizer
-from beluga_llm._validate import MessageInput, ensure_messages
+from beluga_llm._validate import MessageInput, ensure_messages, join_tools
 from beluga_llm._windows import Windows, context_window
 
 if TYPE_CHECKING:
     from beluga_llm._model import ChatModel
+    from beluga_llm._tool_types import ToolDefinition
 
 
 class TokenCheck(msgspec.Struct, frozen=True):
@@ -77,8 +78,20 @@ def check_tokens(
         windows: context windows of your own, in tokens, by the beginnings of names.
     """
     counter = tokenizer or SimpleTokenizer()
-    tools = () if isinstance(model, str) else model._tools
-    if max_tokens is None and not isinstance(model, str):
-        max_tokens = model._options.max_tokens
+    tools: tuple[ToolDefinition, ...] = ()
+    if not isinstance(model, str):
+        tools, longest = _own(model)
+        max_tokens = longest if max_tokens is None else max_tokens
     estimated = counter.count_messages(ensure_messages(messages), tools)
     return TokenCheck.of(estimated, context_window(model, windows=windows), max_tokens)
+
+
+def _own(model: ChatModel) -> tuple[tuple[ToolDefinition, ...], int | None]:
+    """The tools and the longest answer of a model, or of the one model that it is around."""
+    tools, longest = model._tools, model._options.max_tokens
+    inside = model._inside()
+    if len(inside) == 1:
+        inner, limit = _own(inside[0])
+        tools = join_tools(inner, tools, win=True)
+        longest = limit if longest is None else longest
+    return tools, longest

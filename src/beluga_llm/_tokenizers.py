@@ -1,12 +1,15 @@
 """Tokenizers by name: the estimate, tiktoken, and those that installed distributions offer.
 
 An entry point of the group `beluga_llm.tokenizers` names a function `(encoding: str) -> Tokenizer`;
-it is called in a thread, since vocabularies are read from disk or downloaded.
+it is called in a thread, since vocabularies are read from disk or downloaded. That thread is not
+waited for endlessly: tiktoken downloads without a limit of time, and a network that swallows
+packets would hold the application for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import logging
 from collections.abc import Callable, Sequence
@@ -14,14 +17,18 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from beluga_llm._errors import BelugaError, ConfigError
+from beluga_llm._errors import BelugaError, ConfigError, PluginLoadError
 from beluga_llm._installed import InstalledPlugin, installed_entry_points
 from beluga_llm._tokens import SimpleTokenizer, Tokenizer
+from beluga_llm._tools.threads import in_thread
 
 logger = logging.getLogger("beluga_llm.tokens")
 
 GROUP = "beluga_llm.tokenizers"
 MISSING = "the tokenizer 'tiktoken' needs the extra: pip install 'beluga-llm[tiktoken]'"
+
+LONGEST = 60.0
+"""Seconds that loading may take."""
 
 TokenizerFactory: TypeAlias = Callable[[str], Tokenizer]
 
@@ -46,8 +53,8 @@ async def get_tokenizer(name: str) -> Tokenizer:
 
         tokenizer = await get_tokenizer("tiktoken/o200k_base")
 
-    Where a vocabulary cannot be loaded (it is downloaded at its first use), a warning is logged,
-    and an estimate takes its place.
+    Where a vocabulary cannot be loaded within 60 seconds (it is downloaded at its first use), a
+    warning is logged, and an estimate takes its place.
 
     Args:
         name: "simple", "tiktoken", or the name of an installed one; after a slash an encoding, or
@@ -55,21 +62,34 @@ async def get_tokenizer(name: str) -> Tokenizer:
 
     Raises:
         ConfigError: there is no such tokenizer, or an extra is missing.
-        PluginLoadError: an installed one cannot be imported.
+        PluginLoadError: an installed one cannot be imported, or is no tokenizer.
     """
-    return await asyncio.to_thread(_load, name)
+    try:
+        async with asyncio.timeout(LONGEST):
+            return await in_thread(functools.partial(_load, name), name="beluga-llm tokenizer")
+    except TimeoutError:
+        return _estimate(name, f"it took more than {LONGEST:g} seconds")
 
 
 def _load(name: str) -> Tokenizer:
     kind, _, encoding = name.partition("/")
     factory = _factory(kind)
     try:
-        return factory(encoding)
+        found = factory(encoding)
     except BelugaError:
         raise
     except Exception as error:  # noqa: BLE001  # downloads fail in many ways
-        logger.warning("the tokenizer %s cannot be loaded, tokens are estimated: %s", name, error)
-        return SimpleTokenizer()
+        return _estimate(name, error)
+    if not isinstance(found, Tokenizer):
+        raise PluginLoadError(
+            f"the tokenizer {name!r} has no count and count_messages: {type(found).__name__}"
+        )
+    return found
+
+
+def _estimate(name: str, why: Exception | str) -> Tokenizer:
+    logger.warning("the tokenizer %s cannot be loaded, tokens are estimated: %s", name, why)
+    return SimpleTokenizer()
 
 
 def _factory(kind: str) -> TokenizerFactory:

@@ -6,8 +6,9 @@ media. It counts everything that is sent, so that limits built on it err on the 
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -26,6 +27,9 @@ from beluga_llm._parts import (
     VideoPart,
 )
 from beluga_llm._tool_types import ToolDefinition
+
+AT_ONCE = 256
+"""How many messages are counted before other tasks have their turn."""
 
 
 class TokenCount(msgspec.Struct, frozen=True):
@@ -121,3 +125,16 @@ def _definition_text(tool: ToolDefinition) -> str:
     return _json.dumps_text(
         {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
     )
+
+
+async def count_request(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: Iterable[ToolDefinition] = ()
+) -> int:
+    """Tokens of a request; other tasks run while many messages are counted."""
+    if len(messages) <= AT_ONCE:
+        return tokenizer.count_messages(messages, tools)
+    total, nothing = tokenizer.count_messages((), tools), tokenizer.count_messages(())
+    for start in range(0, len(messages), AT_ONCE):
+        await asyncio.sleep(0)
+        total += tokenizer.count_messages(messages[start : start + AT_ONCE]) - nothing
+    return total

@@ -34,7 +34,6 @@ class Transcript:
         return self.message() if self._pending or self._any else None
 
     def _settle(self) -> None:
-        for chunk in self._pending:
-            self._fold.add(chunk)
+        self._fold.extend(self._pending)
         self._any = self._any or bool(self._pending)
         self._pending.clear()

@@ -1,15 +1,22 @@
 """How many tokens a model takes: your own table, then its capabilities, then `data/windows.json`.
 
-The file maps the beginnings of model names to tokens; the longest one that a name begins with
-counts. A model that is not there has no known window, and nothing is ever refused for that. The
-numbers are those that hosts of these models publish (UiPath's and Oxen's lists, for OpenAI,
-Anthropic and Google); those of older models are not verified.
+The file maps the beginnings of model names, in small letters, to tokens, or to null where what
+begins so is known to differ; the longest one that a name begins with counts. A name begins again
+after a slash, a dot or a colon, so that those of clouds, gateways and fine-tuned models are found
+too: "us.anthropic.claude-opus-4-6-v1", "openrouter/openai/gpt-4o", "ft:gpt-4o-mini:org::id".
+What is not there has no known window, and nothing is ever refused for that.
+
+The numbers are the models' own; a host may allow less. They are those that the maintained tables of
+genai-prices and LiteLLM agree on (November 2026); DeepSeek's are from api-docs.deepseek.com. Those
+of open models (Llama, Qwen 2.5, Gemma, Mixtral) and of models that are no longer offered are not
+verified.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from beluga_llm import _json
@@ -38,27 +45,31 @@ def find_window(
     name: str, *, windows: Windows | None = None, known: int | None = None
 ) -> int | None:
     """Likewise, of a name and what its capabilities say."""
-    own = _longest(name, windows or {})
-    if own is not None:
-        return own
-    return _longest(name, _table()) if known is None else known
+    if windows and (beginning := _longest(name, windows)) is not None:
+        return windows[beginning]
+    return _published(name) if known is None else known
 
 
-def _longest(name: str, table: Windows) -> int | None:
-    """What the longest beginning says; of the name, or of what comes after a slash in it."""
-    while True:
-        found = [known for known in table if name.startswith(known)]
-        if found:
-            return table[max(found, key=len)]
-        _, slash, name = name.partition("/")
-        if not slash:
-            return None
+@functools.lru_cache(maxsize=1024)
+def _published(name: str) -> int | None:
+    """What the file says."""
+    name, table = name.lower(), _table()
+    beginning = _longest(name, table)
+    return None if beginning is None else table[beginning]
+
+
+def _longest(name: str, table: Iterable[str]) -> str | None:
+    """The longest beginning of a name, or of what comes after a slash, a dot or a colon in it."""
+    for start in (0, *(found.end() for found in re.finditer("[/.:]", name))):
+        if beginnings := [known for known in table if name.startswith(known, start)]:
+            return max(beginnings, key=len)
+    return None
 
 
 @functools.cache
-def _table() -> dict[str, int]:
+def _table() -> dict[str, int | None]:
     from importlib.resources import files
 
     data = files("beluga_llm").joinpath("data/windows.json").read_bytes()
-    table: dict[str, int] = _json.loads(data)
+    table: dict[str, int | None] = _json.loads(data)
     return table

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from beluga_llm import _lazy
 
 if TYPE_CHECKING:
+    from beluga_llm._batch.chat_lines import message_of as message_of
     from beluga_llm._capabilities import Capabilities as Capabilities
     from beluga_llm._chunks import StreamChunk as StreamChunk
     from beluga_llm._chunks import ToolCallDelta as ToolCallDelta
@@ -51,14 +52,17 @@ if TYPE_CHECKING:
     from beluga_llm._http.wire import Transport as Transport
     from beluga_llm._http.wire import WireRequest as WireRequest
     from beluga_llm._http_model import HttpModel as HttpModel
+    from beluga_llm._json import REFUSED as REFUSED
     from beluga_llm._json import JsonError as JsonError
     from beluga_llm._json import dumps as dumps
     from beluga_llm._json import dumps_text as dumps_text
     from beluga_llm._json import loads as loads
+    from beluga_llm._json import strict as strict
     from beluga_llm._json import typed as typed
     from beluga_llm._lazy import lazy_face as lazy_face
     from beluga_llm._provider import ProviderModel as ProviderModel
     from beluga_llm._provider import ProviderSpec as ProviderSpec
+    from beluga_llm._rate.governor import rate_advice as rate_advice
     from beluga_llm._rate.local import LocalLimits as LocalLimits
     from beluga_llm._rate.store import LimitDemand as LimitDemand
     from beluga_llm._rate.store import LimitPlace as LimitPlace
@@ -74,7 +78,9 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "_rate.store": ("LimitDemand", "LimitPlace", "LimitRefusal", "LimitStore"),
+    "_rate.governor": ("rate_advice",),
     "_rate.local": ("LocalLimits",),
+    "_batch.chat_lines": ("message_of",),
     "_capabilities": ("Capabilities",),
     "_chunks": ("StreamChunk", "ToolCallDelta"),
     "_config": ("ProviderConfig", "Secret"),
@@ -95,7 +101,7 @@ _WHERE = {
     "_http.wire": ("Response", "Signer", "Transport", "WireRequest"),
     "_http_model": ("HttpModel",),
     "_lazy": ("lazy_face",),
-    "_json": ("JsonError", "dumps", "dumps_text", "loads", "typed"),
+    "_json": ("REFUSED", "JsonError", "dumps", "dumps_text", "loads", "strict", "typed"),
     "_provider": ("ProviderModel", "ProviderSpec"),
     "_request": ("ChatRequest", "RequestInfo"),
     "_signers.aws": ("aws_signer",),

@@ -166,6 +166,25 @@ def test_failures_are_in_the_output_and_in_the_exit_code(
 
 
 @pytest.mark.row("CLI-08")
+def test_a_wrong_key_is_told_once_and_not_for_every_line(
+    server: FakeServer, files: tuple[Path, Path]
+) -> None:
+    ask(files[0], 50)
+    for _ in range(5):
+        server.reply(status=401, error="who are you?")
+    result = run(to(server, files))
+    assert result.exit_code == 1
+    error, advice, note = result.stderr.splitlines()
+    assert "auth_error: who are you?" in error
+    assert advice.startswith("check the key")
+    assert note.startswith("stopped, as every line would fail like this")
+    assert len(server.requests) <= 6
+    result = run(to(server, files))
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (0, "50 done, 0 failed")
+    assert ids(files[1]) == list(range(50))
+
+
+@pytest.mark.row("CLI-08")
 def test_what_is_wrong_is_said_in_one_line(server: FakeServer, files: tuple[Path, Path]) -> None:
     def said(args: list[str]) -> list[str]:
         result = run(args, env={"BELUGA_MODEL": ""})

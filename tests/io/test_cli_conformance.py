@@ -22,7 +22,7 @@ from beluga_llm.cli import _plugin_commands, _suite
 from beluga_llm.cli._app import app
 from beluga_llm.cli._plugin_commands import CommandRegistry
 from beluga_llm.cli._suite import Report, Subject, suite_of
-from beluga_llm.plugin import ChatQuirks, HttpRequest, OpenAIChatDialect, ProviderSpec
+from beluga_llm.plugin import ChatQuirks, Dialect, HttpRequest, OpenAIChatDialect, ProviderSpec
 
 RECORDED = Path(llm.__file__).parent / "data/new_provider/dialect/tests/fixtures"
 
@@ -88,6 +88,29 @@ def test_a_check_that_does_not_exist_is_no_success():
 
 
 @pytest.mark.row("CLI-05")
+def test_words_that_pytest_cannot_read_are_told_with_what_it_says():
+    done = conform("demo", "-k", "(((")
+    assert done.returncode == 1
+    assert "error: pytest cannot run the checks:" in done.stderr
+    assert "-k" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.row("CLI-05")
+def test_checks_that_cannot_be_imported_are_a_failure():
+    broken = (
+        "import sys, beluga_llm.cli._app\n"
+        "commands = sys.modules['beluga_llm.cli.conformance']\n"
+        "commands.suite_of = lambda *_, **__: 'import nowhere_at_all'"
+    )
+    done = conform("demo", setup=broken)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED the test file\n  It can be imported." in done.stdout
+    assert "No module named 'nowhere_at_all'" in done.stdout
+    assert "0 passed, 1 failed in" in done.stdout
+
+
+@pytest.mark.row("CLI-05")
 def test_a_provider_that_does_not_exist_is_named():
     done = run("conformance", "nonsense")
     assert done.exit_code == 1
@@ -97,6 +120,19 @@ def test_a_provider_that_does_not_exist_is_named():
 class Own(OpenAIChatDialect):
     def encode(self, request: llm.ChatRequest) -> HttpRequest:
         return llm.replace(super().encode(request), path="/of-its-own")
+
+
+class Plain(Dialect):
+    """Says nothing about ways of its vendor."""
+
+    def encode(self, request: llm.ChatRequest) -> HttpRequest:
+        return OpenAIChatDialect("plain").encode(request)
+
+    def decoder(self, request: llm.ChatRequest) -> Any:
+        raise NotImplementedError
+
+    def error(self, *answer: Any, **more: Any) -> Any:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -118,6 +154,7 @@ def registered() -> Any:
             ),
         )
         llm.register("late", late)
+        llm.register("plain", ProviderSpec(name="plain", dialect=lambda config: Plain("plain")))
         yield
 
 
@@ -135,6 +172,9 @@ def test_what_the_kit_must_know_is_found_out(registered: None):
     assert found.fields == {"region": "kit", "model": "kit"}
     assert Subject.of("quirky", "m", ("region=eu",)).fields == {"region": "eu", "model": "m"}
     assert Subject.of("late", None, ()).fields == {"model": "kit"}
+    assert Subject.of("late", "m", ()).fields == {"model": "m"}
+    plain = Subject.of("plain", None, ())
+    assert (plain.api, plain.usage_unasked, plain.quota_code) == ("chat", False, None)
     assert Subject.of("echo" if "echo" in llm.list_providers() else "demo", None, ()).api is None
     with pytest.raises(llm.ConfigError):
         Subject.of("openai-compatible", None, ("base_url=nonsense",))

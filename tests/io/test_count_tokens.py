@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -62,6 +63,21 @@ async def test_where_nobody_counts_an_estimate_is_told_as_one(server: FakeServer
     assert (
         HttpModel(OpenAIChatDialect("x"), ProviderConfig()).dialect.counted({"tokens": 1}) is None
     )
+
+
+@pytest.mark.row("CHAT-24")
+async def test_without_a_network_tokens_are_estimated(caplog: pytest.LogCaptureFixture):
+    gone = ProviderConfig.of(
+        provider="counter", model="m", api_key=KEY, base_url="http://127.0.0.1:9/v1"
+    )
+    with caplog.at_level(logging.WARNING, "beluga_llm.tokens"):
+        async with HttpModel(Counting("counter"), gone) as model:
+            with pytest.warns(llm.UnsupportedOptionWarning, match="not counted"):
+                count = await model.bind_tools([TOOL]).count_tokens("hello")
+    assert not count.exact
+    assert count.tokens > 6  # the tool counts too
+    assert "counter cannot be asked, tokens are estimated" in caplog.text
+    assert KEY not in caplog.text
 
 
 @pytest.mark.row("ERRO-16", "ERRO-31")

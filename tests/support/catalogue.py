@@ -31,6 +31,21 @@ address in parentheses must be given, by `base_url=` or the variable beside it.
 
 This page is generated: `python tests/support/catalogue.py --write`. What else is to be known of a
 provider, such as its options and what it refuses, is in the README of its distribution.
+
+## Which provider
+
+| you have, or want | take |
+| --- | --- |
+| a key of a vendor | the vendor's own: `openai`, `anthropic`, `google`, `mistral`, `cohere`, `xai`, `deepseek` |
+| models in your company's cloud | `azure`, `vertex`, `bedrock`; Claude there also as `vertex-anthropic`, `bedrock-anthropic` |
+| open models, hosted and fast | `groq`, `cerebras`, `together`, `fireworks`, `sambanova` |
+| one key for many vendors | `openrouter`, `vercel`, `huggingface` |
+| a gateway that you run | `litellm`, `bifrost`; any other one as `openai-compatible` |
+| models on this machine | `ollama`, `llamacpp`, `lmstudio` |
+| models on your own GPUs | `vllm` |
+| answers with sources from the web | `perplexity` |
+| reasoning, signatures, files and caching as the vendor has them | the vendor's own wire format: `anthropic`, `google`, `openai` with `api="responses"` |
+| to try things out, or to test | `demo`, `mock` |
 """
 
 GROUPS: Mapping[str, str] = {

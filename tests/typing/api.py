@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 import beluga_llm as llm
-from beluga_llm import plugin, streams
+from beluga_llm import blocking, plugin, streams
 from beluga_llm.testing import (
     ChatModelConformance,
     DialectConformance,
@@ -403,6 +403,8 @@ async def fit_a_conversation(model: llm.ChatModel, history: list[llm.Message]) -
     manager = llm.ContextManager(llm.SlidingWindow(max_messages=9), reserve_output=100)
     assert_type(await manager.fit(history, "auto", model=model), list[llm.Message])
     llm.ContextManager(llm.Summarize("openai/gpt-4o", keep_last=2), keep_system=False)
+    assert_type(await manager.fit("hello", 100), list[llm.Message])
+    assert_type(await manager.fit(iter([llm.HumanMessage("a")]), "auto"), list[llm.Message])
     assert_type(llm.check_tokens(history, model, 100), llm.TokenCheck)
     assert_type(llm.context_window("gpt-4o", windows={"gpt": 9}), int | None)
     tokenizer = await llm.get_tokenizer("simple")
@@ -430,3 +432,17 @@ async def kit(server: FakeServer, model: llm.ChatModel) -> None:
     ReplayModel("calls.json", strict=False).assert_exhausted()
     assert_type(replay("bytes.json", seed=1), ReplayTransport)
     llm.create("openai/gpt-5.4-mini", transport=record_bytes("bytes.json"))
+
+
+def without_a_loop(model: llm.ChatModel) -> None:
+    assert_type(blocking.generate("openai/gpt-4o-mini", "hi", temperature=0), llm.AIMessage)
+    with blocking.stream(model, "hi", tools=[]) as stream:
+        assert_type(stream, blocking.BlockingStream)
+        for chunk in stream:
+            assert_type(chunk, llm.StreamChunk)
+        assert_type(stream.response(), llm.AIMessage)
+    for text in blocking.stream(model, "hi").text():
+        assert_type(text, str)
+    assert_type(blocking.run(model.count_tokens("hi")), llm.TokenCount)
+    assert_type(blocking.run(llm.run_tools(model, "hi", [])), llm.ToolRun)
+    blocking.close()

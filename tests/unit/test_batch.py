@@ -491,3 +491,106 @@ async def test_wrappers_and_routers_send_each_item_their_way():
     await inner.release("b")
     assert texts(await task) == ["a", "b"]
     assert inner.most == [1]
+
+
+class Closing:
+    """Inputs that tell when they are closed."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.closed = 0
+        self._error = error
+
+    def plain(self) -> Iterator[str]:
+        try:
+            yield from ("a", "bad", "c", "d", "e")
+        finally:
+            self._close()
+
+    async def asynchronous(self) -> AsyncIterator[str]:
+        try:
+            for text in ("a", "bad", "c", "d", "e"):
+                yield text
+        finally:
+            await asyncio.sleep(0)
+            self._close()
+
+    def _close(self) -> None:
+        self.closed += 1
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.row("BATC-02", "BATC-04")
+@pytest.mark.parametrize("kind", ["plain", "asynchronous"])
+async def test_a_generator_of_inputs_is_closed_when_the_batch_fails_or_is_cancelled(kind: str):
+    inputs, model = Closing(), Held()
+    task = asyncio.create_task(model.batch(getattr(inputs, kind)(), max_concurrency=2))
+    await model.until("a", "bad")
+    await model.release("bad")
+    with pytest.raises(llm.ProviderUnavailableError) as caught:
+        await task
+    assert caught.value.__traceback__ is not None  # which would have kept the generator
+    assert inputs.closed == 1
+    task = asyncio.create_task(model.batch(getattr(inputs, kind)(), max_concurrency=2))
+    await model.until("a", "bad")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert inputs.closed == 2
+
+
+@pytest.mark.row("BATC-07")
+@pytest.mark.parametrize("kind", ["plain", "asynchronous"])
+async def test_a_generator_of_inputs_is_closed_when_nobody_wants_more_results(kind: str):
+    inputs, model = Closing(), Held()
+    given = getattr(inputs, kind)()
+    async with contextlib.aclosing(model.batch_as_completed(given, max_concurrency=2)) as results:
+        first = asyncio.ensure_future(anext(results))
+        await model.release("a")
+        assert (await first).index == 0
+        await model.until("bad")
+        assert inputs.closed == 0
+    assert inputs.closed == 1
+    assert not model.running
+
+
+@pytest.mark.row("BATC-04")
+@pytest.mark.parametrize("kind", ["plain", "asynchronous"])
+async def test_inputs_that_cannot_be_closed_do_not_hide_the_error(kind: str):
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    odd = ValueError("cannot be closed")
+    inputs, model = Closing(odd), Held()
+    task = asyncio.create_task(model.batch(getattr(inputs, kind)(), max_concurrency=2))
+    await model.release("bad")
+    with pytest.raises(llm.ProviderUnavailableError):
+        await task
+    assert [one["exception"] for one in told] == [odd]
+
+
+@pytest.mark.row("BATC-02")
+async def test_an_iterator_that_is_no_generator_is_left_open():
+    """A file, for one, belongs to who opened it."""
+    lines = io.StringIO("a\nbad\nc\n")
+    model = Held()
+    task = asyncio.create_task(model.batch(lines, max_concurrency=2))
+    await model.release("bad\n")
+    with pytest.raises(llm.ProviderUnavailableError):
+        await task
+    assert not lines.closed
+
+
+@pytest.mark.row("BATC-02")
+async def test_other_tasks_have_their_turn_where_answers_never_wait():
+    turns, count = 0, 200
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.create_task(other())
+    await MockChatModel(fallback="x").batch(["q"] * count, max_concurrency=1)
+    task.cancel()
+    assert turns > count / 20

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import beluga_llm as llm
 from beluga_llm._batch import results
+from beluga_llm._batch.cut import may_be_cut
 from beluga_llm._batch.lines import Line, read_line
 from beluga_llm.testing import MockChatModel
 
@@ -356,13 +357,118 @@ async def test_a_file_of_somebody_else_is_left_as_it_is(files: tuple[Path, Path]
 
 
 @pytest.mark.row("CLI-08")
-@pytest.mark.parametrize("text", ["precious", "[1]", '{"ix'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "precious",
+        "[1]",
+        '{"ix',
+        '{"id":1,"prompt":"x"}',
+        '{"id": "a", "prompt": "x"}',
+        '{"id":"a","prompt":"and it was cut he',
+        '{"id":"a","line":1,"total":',
+        '{"id":tr',
+    ],
+)
 async def test_a_foreign_file_without_a_newline_is_left_too(files: tuple[Path, Path], text: str):
     write(files[0], [{"id": "a", "prompt": "good"}])
     files[1].write_text(text)
     with pytest.raises(llm.StoreError, match="line 1 is no result of a batch"):
         await llm.batch_jsonl(Echo(), *files)
     assert files[1].read_text() == text
+
+
+@pytest.mark.row("CLI-08")
+@pytest.mark.parametrize("number_or_text", [None, -12, 'a"\\u00e9\u2028', "\ud800"])
+async def test_whatever_is_left_of_a_line_is_known_as_ours(
+    files: tuple[Path, Path], number_or_text: Any
+):
+    """Nothing that a run of ours can leave behind keeps the next one from going on."""
+    output = results.Output(files[1])
+    output.write(Line(3, number_or_text), llm.AIMessage("hi"))
+    output.write(Line(4, number_or_text), llm.RateLimitError("no"))
+    output.close()
+    for line in files[1].read_bytes().splitlines():
+        assert all(may_be_cut(line[:length]) for length in range(len(line) + 1))
+
+
+@pytest.mark.row("CLI-08")
+@pytest.mark.parametrize("retry_failed", [False, True])
+async def test_a_whole_result_without_a_newline_is_kept(
+    files: tuple[Path, Path], retry_failed: bool
+):
+    """An editor may have taken the newline, and the answer was paid for."""
+    write(files[0], [{"id": "a", "prompt": "1"}])
+    await llm.batch_jsonl(Echo(), *files)
+    before = files[1].read_bytes()
+    write(files[0], [{"id": "a", "prompt": "1"}, {"id": "b", "prompt": "2"}])
+    files[1].write_bytes(before.rstrip())
+    model = Echo()
+    await llm.batch_jsonl(model, *files, retry_failed=retry_failed)
+    assert model.asked == ["2"]
+    assert [one["id"] for one in read(files[1])] == ["a", "b"]
+    assert files[1].read_bytes().startswith(before)
+
+
+SHARED = [
+    llm.AuthenticationError("bad key"),
+    llm.QuotaExceededError("no credit"),
+    llm.BudgetExhaustedError("all spent"),
+    llm.ConfigError("no region"),
+    llm.ModelNotFoundError("no such model"),
+]
+
+
+class Failing(Echo):
+    """Answers with the error that its text asks for."""
+
+    def __init__(self, errors: dict[str, Exception]) -> None:
+        super().__init__()
+        self.errors = errors
+
+    async def _stream(self, request: llm.ChatRequest) -> AsyncGenerator[llm.StreamChunk, None]:
+        if error := self.errors.get(request.messages[-1].text):
+            self.requests.append(request)
+            raise error
+        async for chunk in super()._stream(request):
+            yield chunk
+
+
+@pytest.mark.row("BATC-08", "CLI-08")
+@pytest.mark.parametrize("error", SHARED, ids=lambda error: error.code)
+async def test_what_would_fail_every_line_is_raised_and_costs_no_line(
+    files: tuple[Path, Path], error: llm.BelugaError
+):
+    prompts = ["good", "x", "bad", "x", "x", "x", "x"]
+    write(files[0], [{"id": place, "prompt": text} for place, text in enumerate(prompts)])
+    model = Failing({"x": type(error)(error.message)})
+    with pytest.raises(type(error), match=error.message) as caught:
+        await llm.batch_jsonl(model, *files, max_concurrency=1)
+    assert "run it again" in caught.value.__notes__[0]
+    assert model.asked == ["good", "x", "bad", "x", "x"]
+    assert [one["id"] for one in read(files[1])] == [0, 2]
+    mended = Echo()
+    done = await llm.batch_jsonl(mended, *files)
+    assert (done.done, done.failed, mended.asked) == (7, 1, ["x"] * 5)
+
+
+@pytest.mark.row("CLI-08")
+async def test_a_refusal_now_and_then_is_the_failure_of_its_line(files: tuple[Path, Path]):
+    prompts = ["x", "x", "good", "x", "x", "good", "x"]
+    write(files[0], [{"id": place, "prompt": text} for place, text in enumerate(prompts)])
+    model = Failing({"x": llm.AuthenticationError("bad key")})
+    done = await llm.batch_jsonl(model, *files, max_concurrency=1)
+    assert (done.done, done.failed) == (7, 5)
+    assert sorted(one["id"] for one in read(files[1]) if "error" in one) == [0, 1, 3, 4, 6]
+
+
+@pytest.mark.row("CLI-08")
+async def test_a_model_that_a_line_names_is_the_line_s_own_fault(files: tuple[Path, Path]):
+    line = {"prompt": "x", "options": {"model": "typo"}}
+    write(files[0], [line] * 5)
+    model = Failing({"x": llm.ModelNotFoundError("no such model")})
+    done = await llm.batch_jsonl(model, *files)
+    assert (done.done, done.failed) == (5, 5)
 
 
 @pytest.mark.row("CLI-08")

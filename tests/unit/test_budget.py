@@ -31,10 +31,12 @@ from beluga_llm import (
     Usage,
     ensure_messages,
     with_budget,
+    with_cache,
     with_hedge,
     with_retry,
 )
 from beluga_llm._pricing.budget import Reservation
+from beluga_llm._pricing.table import Spent
 from beluga_llm._request import ModelInfo
 from beluga_llm.testing import MockChatModel, VirtualClock
 
@@ -381,6 +383,82 @@ def money_spent():
     from beluga_llm._pricing.table import Spent
 
     return Spent(Usage(1, 1))
+
+
+class Moody:
+    """Prices that fail, or know nothing, once an answer is there."""
+
+    def __init__(self, found: Exception | None) -> None:
+        self.found = found
+
+    def cost(self, spent: Spent, *, model_id: str, provider: str | None = None) -> Decimal | None:
+        """A dollar for what is asked; for an answer what is given here."""
+        if spent.usage.output_tokens == 10:
+            return Decimal(1)
+        if self.found is not None:
+            raise self.found
+        return None
+
+
+@pytest.mark.row("ROUT-10", "MIDD-28")
+@pytest.mark.parametrize("found", [None, RuntimeError("down")])
+@pytest.mark.parametrize("left", [False, True])
+async def test_an_answer_that_cannot_be_priced_is_given_and_costs_what_was_held(found, left):
+    money = budget(prices=Moody(found))
+    model = MockChatModel([said("four words it has")]).with_middleware(with_budget(money))
+    async with model.stream("hi") as stream:
+        async for _ in stream:
+            if left:
+                break
+    assert (money.spent, money.reserved) == (1, 0)
+
+
+@pytest.mark.row("ROUT-10")
+async def test_parts_that_are_more_than_the_whole_do_not_cost_the_answer():
+    pytest.importorskip("genai_prices", reason="genai-prices is not installed")
+    money = Budget(5, prices=OpenAIs())
+    model = MockChatModel([AIMessage("hi", usage=Usage(3, 4, cached_tokens=100))], model="gpt-5")
+    answer = await model.with_middleware(with_budget(money)).generate("hi")
+    assert answer.text == "hi"
+    assert (money.spent > 0, money.reserved) == (True, 0)
+
+
+class OpenAIs:
+    """The installed prices, whatever the provider is called."""
+
+    def cost(self, spent: Spent, *, model_id: str, provider: str | None = None) -> Decimal | None:
+        """By OpenAI's prices."""
+        return PriceTable(installed=True).cost(spent, model_id=model_id, provider="openai")
+
+
+@pytest.mark.row("ROUT-10")
+async def test_what_is_known_to_be_cached_is_a_part_of_what_is_not_reported():
+    """The text is estimated; its tokens are not fewer than those of it that were read."""
+    table = {"mock-fixture": Price(1_000_000, 0, cached=0)}
+    money = budget(1000, prices=table)
+    model = Held(StreamChunk("a", usage=Usage(cached_tokens=500, cache_write_tokens=3)))
+    async with model.with_middleware(with_budget(money)).stream("hi") as stream:
+        await anext(stream)
+    assert money.spent == 3
+
+
+@pytest.mark.row("ROUT-10", "MIDD-28", "OBSE-26")
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("left", [False, True])
+async def test_what_a_cache_inside_remembers_is_not_paid_again(streaming, left):
+    money = budget()
+    layers = with_budget(money), with_cache(cache_streams=True)
+    model = MockChatModel([said()]).with_middleware(*layers)
+    await model.generate("hi")
+    assert money.spent == 7
+    if streaming:
+        async with model.stream("hi") as stream:
+            async for _ in stream:
+                if left:
+                    break
+    else:
+        await model.generate("hi")
+    assert (money.spent, money.reserved) == (7, 0)
 
 
 @pytest.mark.parametrize(("priced", "spent"), [(True, 70), (False, 7)])

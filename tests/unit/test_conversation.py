@@ -31,9 +31,10 @@ from beluga_llm import (
     ToolCall,
     ToolMessage,
 )
+from beluga_llm._context.groups import places_together
 from beluga_llm._conversation import turns
 from beluga_llm._conversation.named import open_store, stores
-from beluga_llm._conversation.session import Session, groups, newest, read
+from beluga_llm._conversation.session import Session, newest, read
 from beluga_llm.testing import MockChatModel, VirtualClock
 from beluga_llm.testing._otel import OtelSpans
 
@@ -565,7 +566,7 @@ async def test_a_call_and_its_results_are_kept_or_dropped_together():
     assert newest(said, 3) == said[4:]
     assert newest(said, None) == said
     apart = (asked, HumanMessage("wait"), one, ToolMessage("r", tool_call_id="?"))
-    assert groups(apart) == [[0, 2], [1], [3]]
+    assert places_together(apart) == [[0, 2], [1], [3]]
     assert newest(apart, 2) == apart[1:2] + apart[3:]
 
 
@@ -593,7 +594,7 @@ def test_a_limit_always_holds(said, most):
     places = iter(range(len(said)))
     found = [next(place for place in places if said[place] is message) for message in kept]
     assert [message for message in kept if isinstance(message, SystemMessage)] == systems
-    for group in groups(said):
+    for group in places_together(said):
         assert len(set(group) & set(found)) in (0, len(group))
 
 

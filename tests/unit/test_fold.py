@@ -59,9 +59,27 @@ def test_what_a_fold_gives_can_be_replayed(chunks: list[StreamChunk]) -> None:
     assert fold(replay(message)) == message
 
 
-@given(st.lists(chunk_lists | st.text(max_size=2).map(lambda text: [StreamChunk(text)])))
+_PLACE = st.sampled_from([None, 0, 1])
+_GOING_ON = st.one_of(
+    st.builds(StreamChunk, st.text(max_size=2), part_index=_PLACE),
+    st.builds(StreamChunk, st.just(""), st.text(max_size=2), part_index=_PLACE),
+    st.builds(
+        StreamChunk,
+        tool_calls=st.tuples(st.builds(ToolCallDelta, _PLACE, arguments=st.text(max_size=2))),
+        part_index=_PLACE,
+    ),
+)
+
+
+def runs_of(usual: st.SearchStrategy[StreamChunk]) -> st.SearchStrategy[list[StreamChunk]]:
+    """Chunks of which many follow one another that only go on with what came before."""
+    runs = st.tuples(usual, st.integers(1, 4)).map(lambda run: [run[0]] * run[1])
+    return st.lists(runs, max_size=6).map(lambda found: [chunk for run in found for chunk in run])
+
+
+@given(st.lists(chunk_lists | runs_of(_GOING_ON)))
 def test_many_chunks_add_up_to_what_each_adds(runs: list[list[StreamChunk]]) -> None:
-    """Chunks that only bring text are taken together; the answer is the same."""
+    """Chunks that only go on with something are taken together; the answer is the same."""
     together, singly = Fold(), Fold()
     for chunks in runs:
         together.extend(chunks)

@@ -162,6 +162,15 @@ async def test_models_are_checked_at_the_same_time():
 
 
 @pytest.mark.row("HEAL-05")
+async def test_what_is_no_model_by_name_is_told_at_once():
+    model: Any = MockChatModel([])
+    with pytest.raises(TypeError, match=r"as in {'main': model}, not a list"):
+        await llm.check_all([model])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"'b' must be a ChatModel, not a str"):
+        await llm.check_all({"a": model, "b": "openai/gpt-4o"})  # type: ignore[dict-item]
+
+
+@pytest.mark.row("HEAL-05")
 async def test_a_model_whose_check_raises_does_not_spoil_the_others():
     class Odd(MockChatModel):
         async def check_health(self, *, probe: bool = False) -> llm.Health:

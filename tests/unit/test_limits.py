@@ -882,6 +882,9 @@ class Remote:
     def outlook(self, demand: LimitDemand, *, count: int, tokens: int) -> LimitRefusal | None:
         return None
 
+    def leave(self, demand: LimitDemand) -> None:
+        self.said.append("left")
+
     async def flush(self) -> None:
         self.said.append("flush")
 
@@ -904,6 +907,38 @@ async def test_a_store_keeps_the_counts_elsewhere():
     with pytest.raises(RateLimitError):
         await model.generate("a")
     assert store.said == ["refused 4.0", "released 0", "flush"]
+
+
+@pytest.mark.row("DIST-01", "RATE-07")
+async def test_a_store_may_be_asked_again_before_a_place_is_sure():
+    clock, store = VirtualClock(auto=True), Remote(LimitRefusal("concurrency", float("inf"), 0.25))
+    model = Provider(clock).with_middleware(with_limits(ProviderLimits(), store, clock=clock))
+    await model.generate("a")
+    assert clock.sleeps == [0.25]
+    assert "left" not in store.said
+
+
+@pytest.mark.row("DIST-01", "RATE-07")
+async def test_a_store_hears_of_those_who_wait_no_longer():
+    clock, store = VirtualClock(), Remote(LimitRefusal("RPM", 5.0), LimitRefusal("RPM", 5.0))
+    model = Provider(clock).with_middleware(
+        with_limits(ProviderLimits(max_wait=9), store, clock=clock)
+    )
+    task = asyncio.create_task(model.generate("a"))
+    await clock.advance(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert store.said == ["left"]
+    with pytest.raises(RateLimitError, match="RPM"):
+        await model.generate("a", timeout=1)
+    assert store.said == ["left", "left"]
+    store.answers = [LimitRefusal("RPM", 5.0)]
+    hasty = Provider(clock).with_middleware(
+        with_limits(ProviderLimits(on_limit="raise"), store, clock=clock)
+    )
+    with pytest.raises(RateLimitError, match="RPM"):
+        await hasty.generate("a")
+    assert store.said == ["left", "left"]  # it never waited
 
 
 @pytest.mark.row("DIST-01", "RATE-07")

@@ -10,6 +10,7 @@ import pytest
 from support.fakes import installed
 
 from beluga_llm import AIMessage, ConfigError, Price, PriceTable, Usage, cost_of
+from beluga_llm._pricing.cost import spent_on
 from beluga_llm._pricing.table import Spent, to_prices
 
 USAGE = Usage(10_000, 2_000, cached_tokens=4_000, reasoning_tokens=1_500)
@@ -55,6 +56,38 @@ def test_anthropics_word_on_writes_is_heard():
         assert cost_of(answer(usage, cache_creation=odd), prices) == Decimal("0.003")
 
 
+@pytest.mark.row("OBSE-26")
+def test_bedrocks_word_on_writes_is_heard():
+    usage = Usage(3_000, 0, cache_write_tokens=3_000)
+    prices = {"acme-1": Price(1, 1, cache_write=1, cache_write_1h=10)}
+    details = [{"ttl": "5m", "inputTokens": 2_000}, {"ttl": "1h", "inputTokens": 1_000}, None]
+    assert cost_of(answer(usage, cacheDetails=details), prices) == Decimal("0.012")
+    for odd in ("1h", [{"ttl": "1h", "inputTokens": True}], [{"ttl": "1h"}], {"ttl": "1h"}):
+        assert cost_of(answer(usage, cacheDetails=odd), prices) == Decimal("0.003")
+
+
+@pytest.mark.row("OBSE-26")
+@pytest.mark.parametrize(
+    ("price", "usage", "cost"),
+    [
+        (Price(1, 2, audio_input=10, audio_output=20), Usage(100, 50), "0.0002"),
+        (
+            Price(1, 2, audio_input=10, audio_output=20),
+            Usage(100, 50, audio_input_tokens=40, audio_output_tokens=30),
+            "0.0011",  # 60 + 40 * 10 + 20 * 2 + 30 * 20
+        ),
+        (Price(1, 2), Usage(100, 50, audio_input_tokens=40, audio_output_tokens=30), "0.0002"),
+        (  # what was read from the cache is not fresh, and no part is more than its whole
+            Price(1, 2, cached=0, audio_input=10, audio_output=20),
+            Usage(100, 50, cached_tokens=70, audio_input_tokens=90, audio_output_tokens=99),
+            "0.0013",
+        ),
+    ],
+)
+def test_audio_has_its_price(price, usage, cost):
+    assert price.cost(usage) == Decimal(cost)
+
+
 def test_long_requests_have_their_own_prices():
     price = Price(1, 2, above={200_000: {"input": 2, "output": 4}, 100: Price(1, 3)})
     assert price.cost(Usage(100, 1_000_000)) == Decimal("2.0001")
@@ -90,6 +123,8 @@ def test_a_model_may_be_named():
         ("gpt-4o@20240806", True),
         ("gpt-4o-latest", True),
         ("gpt-4o-0806", True),
+        ("gpt-4o-2024-08-06-v1:0", True),
+        ("gpt-4o-v1:0-2024-08-06", False),
         ("gpt-4o:v1:0", False),
         ("gpt-4o-v1:0", True),
         ("gpt-4o-mini", False),
@@ -207,6 +242,36 @@ def test_writes_to_claudes_cache(hour, dollars):
 )
 def test_the_service_tier_counts(model_id, tier, dollars):
     assert cost_of(answer(model_id=model_id, service_tier=tier)) == Decimal(dollars)
+
+
+@pytest.mark.row("OBSE-26")
+@pytest.mark.parametrize(
+    ("facts", "tier"),
+    [
+        ({"service_tier": "priority"}, "priority"),
+        ({"serviceTier": "flex"}, "flex"),
+        ({"serviceTier": "PRIORITY"}, "priority"),
+        ({"serviceTier": {"type": "flex"}}, "flex"),
+        ({"serviceTier": {"type": None}}, None),
+        ({"trafficType": "ON_DEMAND_PRIORITY"}, "priority"),
+        ({"trafficType": "ON_DEMAND_FLEX"}, "flex"),
+        ({"trafficType": "ON_DEMAND"}, None),
+        ({"trafficType": ["x"]}, None),
+        ({"service_tier": "standard", "speed": "fast"}, "fast"),
+        ({"service_tier": "standard", "speed": "standard"}, "standard"),
+        ({"service_tier": 7}, None),
+        ({}, None),
+    ],
+)
+def test_each_provider_names_its_tier_in_its_own_place(facts, tier):
+    assert spent_on(answer(**facts)).service_tier == tier
+
+
+@pytest.mark.row("OBSE-26")
+def test_the_fast_mode_of_claude_has_its_price():
+    model = "claude-fable-5-2"
+    plain, fast = answer(model_id=model), answer(model_id=model, speed="fast")
+    assert cost_of(fast, provider="anthropic") > cost_of(plain, provider="anthropic")
 
 
 def test_long_requests_cost_what_they_do():

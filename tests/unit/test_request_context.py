@@ -53,6 +53,24 @@ async def test_the_values_are_in_the_context_of_a_call(streaming):
     assert seen == [("s", "r", "t"), (None, None, None)]
 
 
+@pytest.mark.row("HOOK-16")
+async def test_a_stream_has_the_values_that_it_was_made_with():
+    """A web framework reads it where the context has ended, or is another one."""
+    seen: list[tuple[str | None, ...]] = []
+
+    def note(call: CallContext) -> None:
+        seen.append((call.session_id, call.request_id, call.tenant))
+
+    model = MockChatModel(["a"]).with_middleware(
+        with_hooks(Hooks.from_callables(before_generate=note))
+    )
+    with request_context(session_id="s"):
+        stream = model.stream("hi")
+    with request_context(session_id="other", tenant="t"):
+        await stream.response()
+    assert seen == [("s", None, "t")]
+
+
 @pytest.mark.row("MEMO-13")
 async def test_tasks_keep_the_values_that_they_were_started_with():
     async def ask() -> str | None:

@@ -10,6 +10,7 @@ import pytest
 from beluga_llm import (
     ConfigError,
     ContextLengthError,
+    DelegatingChatModel,
     FailoverRouter,
     TokenCheck,
     TokenLimitError,
@@ -32,6 +33,11 @@ def test_a_check() -> None:
     model = MockChatModel().with_options(max_tokens=7).bind_tools([{"name": "t"}])
     found = check_tokens("hi", model, windows={"mock": 10})
     assert (found.max_output, found.estimated > 5) == (7, True)
+    around = DelegatingChatModel(model)
+    assert check_tokens("hi", around, windows={"mock": 10}) == found
+    around = around.with_options(max_tokens=9)
+    assert check_tokens("hi", around).max_output == 9
+    assert check_tokens("hi", FailoverRouter(model, model)).max_output is None
 
 
 async def ask(asked: Any, way: str, **keywords: Any) -> None:
@@ -99,8 +105,9 @@ async def test_of_several_models_one_must_take_it() -> None:
 
 @pytest.mark.row("MIDD-28")
 def test_the_settings_of_the_layer() -> None:
-    with pytest.raises(ConfigError, match="window must be at least 1, got 0"):
-        with_token_check(0)
+    for wrong in (0, True, "8192", 1.5, [8192]):
+        with pytest.raises(ConfigError, match="window must be at least 1, got"):
+            with_token_check(wrong)  # type: ignore[arg-type]  # the point
     with pytest.raises(ConfigError, match="output must be 'warn' or 'error', got 'x'"):
         with_token_check(output="x")  # type: ignore[arg-type]  # the point
     assert repr(with_token_check(5)) == "with_token_check(window=5, output='warn')"

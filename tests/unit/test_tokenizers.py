@@ -79,6 +79,23 @@ async def test_without_a_download_tokens_are_estimated(
 
 
 @pytest.mark.row("TOKE-11")
+async def test_a_download_that_never_ends_is_given_up(
+    tiktoken: FakeTiktoken, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST", 0.01)
+    over = threading.Event()
+    monkeypatch.setattr(FakeTiktoken, "get_encoding", lambda self, name: over.wait(60))
+    with caplog.at_level(logging.WARNING, "beluga_llm.tokens"):
+        assert await get_tokenizer("tiktoken") == SimpleTokenizer()
+    assert "tokens are estimated: it took more than 0.01 seconds" in caplog.text
+    loading = [one for one in threading.enumerate() if one.name == "beluga-llm tokenizer"]
+    assert all(one.daemon for one in loading)  # nothing waits for it at the end either
+    over.set()
+    for one in loading:
+        one.join()
+
+
+@pytest.mark.row("TOKE-11")
 @pytest.mark.parametrize("missing", ["tiktoken", "regex"])
 async def test_without_the_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> Any:
@@ -93,7 +110,7 @@ async def test_without_the_extra(missing: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def words(encoding: str) -> Any:
-    return encoding, "tokenizer"
+    return SimpleTokenizer(per_message=int(encoding)) if encoding else "no tokenizer"
 
 
 NO_FUNCTION = 3
@@ -108,7 +125,9 @@ async def test_installed_tokenizers(monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("other", "some_tokenizers:words", "another.group"),
     ]
     monkeypatch.setattr(module, "installed_entry_points", lambda: installed)
-    assert await get_tokenizer("words/small") == ("small", "tokenizer")
+    assert await get_tokenizer("words/9") == SimpleTokenizer(per_message=9)
+    with pytest.raises(PluginLoadError, match="'words' has no count and count_messages: str"):
+        await get_tokenizer("words")
     with pytest.raises(PluginLoadError, match="it is not a function"):
         await get_tokenizer("broken")
     text = r"unknown tokenizer 'other' \(known: broken, simple, tiktoken, words\)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from support.strategies import messages
 from beluga_llm._errors import ConfigError
 from beluga_llm._messages import AIMessage, HumanMessage, Message, SystemMessage, ToolMessage
 from beluga_llm._parts import AudioPart, FilePart, ImagePart, ThinkingPart, UnknownPart, VideoPart
-from beluga_llm._tokens import SimpleTokenizer, TokenCount, Tokenizer
+from beluga_llm._tokens import SimpleTokenizer, TokenCount, Tokenizer, count_request
 from beluga_llm._tool_types import ToolCall, ToolDefinition
 
 tokenizer = SimpleTokenizer()
@@ -103,3 +104,23 @@ def test_wrong_settings_are_named(settings: dict[str, Any], text: str) -> None:
 @given(st.lists(messages, max_size=3))
 def test_any_messages_can_be_counted_one_by_one(several: list[Message]) -> None:
     assert tokenizer.count_messages(several) == sum(tokenizer.count_messages([m]) for m in several)
+
+
+@pytest.mark.row("CHAT-24", "TOKE-09")
+@pytest.mark.parametrize("count", [0, 1, 256, 257, 3000])
+async def test_other_tasks_run_while_many_messages_are_counted(count: int) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    primed, tool = SimpleTokenizer(priming=3), ToolDefinition("f")
+    said = [HumanMessage("x" * size) for size in range(count)]
+    assert await count_request(primed, said, [tool]) == primed.count_messages(said, [tool])
+    assert await count_request(primed, said) == primed.count_messages(said)
+    task.cancel()
+    assert turns >= 2 * (count // 257)

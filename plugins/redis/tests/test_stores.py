@@ -1,15 +1,6 @@
-"""Against a real server, which is started here; what needs none is tested without."""
+"""Cached answers and conversations, in a real server."""
 
 from __future__ import annotations
-
-import os
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -18,33 +9,6 @@ pytest.importorskip("beluga_llm_redis", reason="beluga-llm-redis is not installe
 
 from beluga_llm import StoreError
 from beluga_llm_redis import RedisCache, RedisSessionStore
-
-HOME = Path(os.environ.get("SERVERS_WORK", Path.home() / ".cache" / "beluga-servers"))
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """The address of a server without persistence."""
-    binary = shutil.which("redis-server", path=f"{HOME / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    if binary is None:
-        pytest.skip("there is no redis-server")
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", "/tmp"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        while not _listens(port):
-            assert process.poll() is None, "the server does not start"
-            time.sleep(0.02)
-        try:
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.kill()
-
-
-def _listens(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.row("DIST-01")

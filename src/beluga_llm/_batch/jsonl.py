@@ -8,11 +8,12 @@ import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from beluga_llm._batch.lines import Line, LineId, read_line
 from beluga_llm._batch.progress import BatchProgress, Counter, shown
 from beluga_llm._batch.results import Finished, Output, lines_of
+from beluga_llm._batch.shared_faults import Withheld, is_shared
 from beluga_llm._batch.workers import Workers, places
 from beluga_llm._delegating import as_model
 from beluga_llm._errors import InvalidRequestError
@@ -53,6 +54,9 @@ async def batch_jsonl(
     number of the line in the input. A line that is wrong, or has the id of an earlier one, is such
     an error, with the id null.
 
+    A wrong key, an account or budget without money, or an unknown model would fail every line: the
+    third such error, with no answer in between, is raised, and such lines get no result.
+
     Run it again after an interruption: results that are there are not asked again, and half a line
     is removed. An id, or where there is none the number of the line, has one result. Both files are
     streamed; only the ids are held in memory.
@@ -73,6 +77,7 @@ async def batch_jsonl(
         OSError: a file cannot be read or written; what was written stays.
         StoreError: the output is being written by another process, or holds something else.
         InvalidRequestError: `max_concurrency` is less than 1, or both files are one.
+        BelugaError: every line would fail, see above; what was written stays.
         ImportError: the bar was asked for, and rich is not installed.
     """
     check_keywords(keywords)
@@ -117,6 +122,7 @@ class _Job:
 
     def __init__(self, in_path: Path, out_path: Path, call: _Call) -> None:
         self._in_path, self._out_path, self._call = in_path, out_path, call
+        self._withheld = Withheld()
 
     async def run(self, limit: int, tell: Any, *, retry_failed: bool) -> BatchProgress:
         """Every line of the input that has no result gets one."""
@@ -131,6 +137,7 @@ class _Job:
                 self._counter.known(done=len(output.finished), failed=output.finished.failed)
                 async with contextlib.aclosing(_asked(file, output.finished)) as lines:
                     await Workers(self._answer, lines, limit=limit).run()
+                self._settle()
                 return self._counter.now
 
     def _check_files(self, file: int) -> None:
@@ -145,6 +152,18 @@ class _Job:
 
     async def _answer(self, index: int, line: Line) -> None:
         outcome = await self._call.outcome(line)
+        if is_shared(line, outcome):
+            self._withheld.add(line, cast("Exception", outcome))
+            return
+        if isinstance(outcome, AIMessage):
+            self._settle()
+        self._put(line, outcome)
+
+    def _settle(self) -> None:
+        for line, error in self._withheld.taken():
+            self._put(line, error)
+
+    def _put(self, line: Line, outcome: AIMessage | Exception) -> None:
         self._output.write(line, outcome)
         usage = outcome.usage if isinstance(outcome, AIMessage) else NO_USAGE
         self._counter.add(failed=isinstance(outcome, Exception), usage=usage)

@@ -20,6 +20,7 @@ from stat import S_IMODE
 from typing import Any
 
 from beluga_llm import _json
+from beluga_llm._batch.cut import may_be_cut
 from beluga_llm._batch.lines import Line, LineId
 from beluga_llm._errors import BelugaError, StoreError
 from beluga_llm._messages import AIMessage
@@ -30,9 +31,6 @@ STEP = 1 << 18
 
 PART = ".part"
 """The end of the name of a file that is to take the output's place."""
-
-_HEAD = b'{"id":'
-"""How every result begins, also one that was cut."""
 
 
 class Finished:
@@ -89,17 +87,16 @@ class Output:
             raise
 
     async def read(self, *, retry_failed: bool) -> None:
-        """Learns what is there, and removes half a line at the end.
+        """Learns what is there, and removes half a line at the end; a whole one gets its newline.
 
         Args:
             retry_failed: remove failures too, so that their lines are asked again.
         """
-        whole, failures = 0, False
+        whole, failures, ended = 0, False, True
         async with contextlib.aclosing(lines_of(self._file)) as lines:
             async for number, text in lines:
-                if not text.endswith(b"\n"):
-                    if not text.startswith(_HEAD[: len(text)]):
-                        self._checked(number, text)
+                ended = text.endswith(b"\n")
+                if not ended and _is_cut(text):
                     break
                 result = self._checked(number, text)
                 failures = failures or "error" in result
@@ -108,6 +105,8 @@ class Output:
         if whole != os.fstat(self._file).st_size:
             with self._named():
                 os.ftruncate(self._file, whole)
+        elif not ended:
+            self._write(self._file, memoryview(b"\n"))
         if retry_failed and failures:
             await self._without_failures()
         os.lseek(self._file, 0, os.SEEK_END)
@@ -166,6 +165,14 @@ class Output:
     def close(self) -> None:
         """Gives the file free."""
         os.close(self._file)
+
+
+def _is_cut(text: bytes) -> bool:
+    try:
+        _json.loads(text)
+    except _json.JsonError:
+        return may_be_cut(text)
+    return False
 
 
 async def lines_of(file: int) -> AsyncGenerator[tuple[int, bytes], None]:

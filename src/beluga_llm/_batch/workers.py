@@ -8,7 +8,15 @@ have ended before it is raised.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+)
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from beluga_llm._errors import InvalidRequestError
@@ -17,6 +25,9 @@ from beluga_llm._messages import Message
 T = TypeVar("T")
 
 Items: TypeAlias = Iterable[T] | AsyncIterable[T]
+
+_TURN = 16
+"""Items after which other tasks have their turn, where answers, as those of a cache, never wait."""
 
 
 class Workers(Generic[T]):
@@ -39,11 +50,17 @@ class Workers(Generic[T]):
         self._failures: list[Exception] = []
 
     async def run(self) -> None:
-        """Returns when all items were answered.
+        """Returns when all items were answered, and a generator of items is closed.
 
         Raises:
             Exception: the first error, in time, of an answer or of reading the items.
         """
+        try:
+            await self._run()
+        finally:
+            await _closed(self._items)
+
+    async def _run(self) -> None:
         self._reading = asyncio.Lock()
         self._next = _reader(self._items)
         try:
@@ -80,6 +97,8 @@ class Workers(Generic[T]):
             except StopAsyncIteration:
                 return None
             self._read += 1
+            if self._read % _TURN == 0:
+                await asyncio.sleep(0)
             return self._read - 1, item
 
 
@@ -95,6 +114,21 @@ def _reader(items: Items[T]) -> Callable[[], Awaitable[T]]:
         raise StopAsyncIteration
 
     return read
+
+
+async def _closed(items: Any) -> None:
+    """Ends a generator that was not read to its end now, not when it is collected.
+
+    What goes wrong here must not hide why nobody reads it any more.
+    """
+    try:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
+        elif isinstance(items, Generator):
+            items.close()
+    except Exception as error:  # noqa: BLE001 -- told as asyncio tells it of generators
+        told = {"message": "closing the inputs of a batch failed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(told)
 
 
 def check_items(inputs: Any) -> None:

@@ -4,20 +4,23 @@
     messages = await manager.fit(messages, 8000, tools=tools)
 
 Every message is counted once. What must stay (system messages, pins, the last group) is known
-before a strategy decides about the rest, so that one of your own cannot lose it.
+before a strategy decides about the rest, so that one of your own cannot lose it. Other tasks run
+while much is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+import asyncio
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-from beluga_llm._context.groups import Group, as_groups, group_messages, in_order, restored
+from beluga_llm._context.groups import Group, chosen_groups, group_messages, in_order, restored
 from beluga_llm._context.strategies import ContextStrategy, SlidingWindow, Truncate
 from beluga_llm._errors import ConfigError, ContextLengthError, InvalidRequestError
 from beluga_llm._messages import Message
-from beluga_llm._tokens import SimpleTokenizer, Tokenizer
-from beluga_llm._validate import ToolInput, to_definition
+from beluga_llm._tokens import AT_ONCE, SimpleTokenizer, Tokenizer
+from beluga_llm._validate import MessageInput, ToolInput, ensure_messages, to_definition
 from beluga_llm._windows import Windows, context_window
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ class ContextManager:
 
     async def fit(
         self,
-        messages: Iterable[Message],
+        messages: MessageInput | Iterable[str | Message],
         budget: int | Literal["auto"],
         *,
         tools: Iterable[ToolInput] = (),
@@ -69,7 +72,7 @@ class ContextManager:
         """The messages that fit, in their order; a new list.
 
         Args:
-            messages: the conversation.
+            messages: the conversation, as for `generate`; it may be empty.
             budget: tokens for all of the request and the reserved output, or "auto": the context
                 window of `model`.
             tools: what is sent with it, which counts too.
@@ -79,18 +82,23 @@ class ContextManager:
         Raises:
             InvalidRequestError: the budget is not positive.
             ContextLengthError: what must stay does not fit.
-            ConfigError: the budget is "auto", and the window is not known.
+            ConfigError: the budget is "auto", and the window is not known; or a strategy gave
+                something else than messages.
         """
         whole = self._budget(budget, model, windows)
-        asked = list(messages)
+        asked = _listed(messages)
         if not asked:
             return []
-        groups = group_messages(asked, self.tokenizer, keep_system=self.keep_system)
+        groups: list[Group] = []
+        for group in group_messages(asked, self.tokenizer, keep_system=self.keep_system):
+            groups.append(group)
+            if not len(groups) % AT_ONCE:
+                await asyncio.sleep(0)
         beside = self.tokenizer.count_messages((), [to_definition(tool) for tool in tools])
         beside += self.reserve_output
         self._check(groups, whole, beside)
         chosen = await self.strategy.fit(groups, whole - beside, self.tokenizer)
-        fitted = restored(groups, as_groups(chosen, self.tokenizer))
+        fitted = restored(groups, chosen_groups(groups, chosen, self.tokenizer))
         needed = beside + sum(group.tokens for group in fitted)
         if needed > whole:
             raise ContextLengthError(
@@ -110,7 +118,7 @@ class ContextManager:
                     "set a budget in tokens"
                 )
             return window
-        if isinstance(budget, bool) or not isinstance(budget, int | float):
+        if isinstance(budget, bool) or not isinstance(budget, int | float) or budget == math.inf:
             raise InvalidRequestError(f"budget must be a number or 'auto', not {budget!r}")
         if not budget >= 1:
             raise InvalidRequestError("budget must be positive")
@@ -119,12 +127,13 @@ class ContextManager:
     def _check(self, groups: Sequence[Group], whole: int, beside: int) -> None:
         """Raises ContextLengthError where what must stay does not fit."""
         also = f", {beside} for tools and the reserved output included" if beside else ""
-        pinned = [group for group in groups if group.kept and self._fixed(group)]
+        kept = [group for group in groups if group.kept and not group.replaceable]
+        pinned = [group for group in kept if self._fixed(group)]
         if pinned and (needed := beside + sum(group.tokens for group in pinned)) > whole:
             raise ContextLengthError(
                 f"system and pinned messages need {needed} tokens{also}, the budget is {whole}"
             )
-        if (needed := beside + sum(group.tokens for group in groups if group.kept)) > whole:
+        if (needed := beside + sum(group.tokens for group in kept)) > whole:
             raise ContextLengthError(
                 f"the last messages and what is always kept need {needed} tokens{also}, "
                 f"the budget is {whole}"
@@ -136,6 +145,14 @@ class ContextManager:
 
     def __repr__(self) -> str:
         return f"ContextManager({self.strategy!r}, reserve_output={self.reserve_output})"
+
+
+def _listed(messages: Any) -> Sequence[Message]:
+    if isinstance(messages, Iterable) and not isinstance(messages, str | bytes | Mapping):
+        messages = list(messages)
+        if not messages:
+            return ()
+    return ensure_messages(messages)
 
 
 def _strategy(strategy: str | ContextStrategy) -> ContextStrategy:

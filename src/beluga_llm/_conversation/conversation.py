@@ -20,9 +20,9 @@ from beluga_llm._call import Call, Chunks, drive
 from beluga_llm._chat_stream import ChatStream
 from beluga_llm._clock import WALL_CLOCK, Clock
 from beluga_llm._conversation.keeper import Keeper, OnSaveError
-from beluga_llm._conversation.named import open_store
+from beluga_llm._conversation.named import opened, place_of
 from beluga_llm._conversation.session import Session, check_json, moment
-from beluga_llm._conversation.stores import MemoryStore, SessionStore, SQLiteStore
+from beluga_llm._conversation.stores import SessionStore
 from beluga_llm._conversation.turns import take_turn
 from beluga_llm._delegating import as_model
 from beluga_llm._errors import ConfigError
@@ -87,9 +87,8 @@ class Conversation:
         _check(max_messages=max_messages, ttl=ttl, session_id=session_id)
         self.model = _fitted(as_model(model), context)
         self.session_id = session_id or uuid.uuid4().hex
-        self.store = open_store(store) if isinstance(store, str) else store or MemoryStore()
-        file = self.store.path.resolve() if isinstance(self.store, SQLiteStore) else id(self.store)
-        self._line = file, f"{prefix}:{self.session_id}"
+        self.store = opened(store)
+        self._line = place_of(self.store, store), f"{prefix}:{self.session_id}"
         self._keeper = Keeper(
             self.store,
             self.session_id,
@@ -199,7 +198,10 @@ class Conversation:
                 answered = True
             finally:
                 if save_partial and not answered:
-                    await keeper.add_partial(held, said, call.message)
+                    dropped = turn.over  # others have talked since, or do so now
+                    if dropped:
+                        turn = await take_turn(self._line)
+                    await keeper.add_partial(None if dropped else held, said, call.message)
             await keeper.add_turn(held, (*said, call.message))
         finally:
             turn.end()

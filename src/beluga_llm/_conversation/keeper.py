@@ -14,47 +14,18 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import evolve
 
 from beluga_llm._clock import Clock
 from beluga_llm._conversation.session import Session, newest, read
 from beluga_llm._conversation.stores import SessionStore
+from beluga_llm._conversation.wanted import Held, Try, Wanted
 from beluga_llm._errors import InvalidRequestError, StoreError
 from beluga_llm._messages import AIMessage, Message, SystemMessage, replace
 
 logger = logging.getLogger("beluga_llm.conversation")
 
 OnSaveError: TypeAlias = Callable[[StoreError], Awaitable[None] | None]
-
-
-@frozen
-class Held:
-    """A session, and what its store holds of it.
-
-    Attributes:
-        session: with all turns that are known here.
-        data: what the store held; None for nothing.
-        saved_at: unix seconds of the save that this was.
-    """
-
-    session: Session
-    data: bytes | None
-    saved_at: float | None
-
-
-@frozen
-class _Unsaved:
-    """A session that the store did not take.
-
-    Attributes:
-        held: the session, and what the store held before.
-        messages: those that are in no store.
-        tried: data that may be in the store all the same; the last are the session's.
-    """
-
-    held: Held
-    messages: tuple[Message, ...]
-    tried: tuple[bytes, ...]
 
 
 class Keeper:
@@ -83,7 +54,7 @@ class Keeper:
         self._most, self._ttl = most, ttl
         self._on_save_error = on_save_error
         self._clock = clock
-        self._unsaved: _Unsaved | None = None
+        self._unsaved: Wanted | None = None
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -106,29 +77,31 @@ class Keeper:
         if unsaved is None:
             return await self._read()
         data = await self._load()
-        expected = self._expected(unsaved.held)
-        if data is not None and data in unsaved.tried:
-            expected = data  # the write had happened, though it failed
-        if data != expected:
+        found = read(data, self._name)
+        if unsaved.is_in(found):
             self._unsaved = None
-            raise self._conflict(unsaved.messages)
-        held = Held(unsaved.held.session, data, unsaved.held.saved_at)
-        last = unsaved.tried[-1]
-        if data != last:
-            try:
-                await self._save(last, expected, unsaved.messages)
-            except StoreError as error:
-                if error.conflict or must_save:
-                    raise
-                await self._tell(error)
-                return held
-        self._unsaved, self.known = None, held.session
-        return Held(held.session, last, held.session.updated_at)
+            return self._held(found, data)
+        if not unsaved.may_replace(data, self._clock.time()):
+            raise self._conflict(unsaved, found)
+        session = unsaved.held.session
+        held = Held(session, data, found.until)
+        try:
+            await self._save(evolve(unsaved, held=held))
+        except StoreError as error:
+            if error.conflict or must_save:
+                raise
+            await self._tell(error)
+            return held
+        self._unsaved, self.known = None, session
+        return Held(session, unsaved.tries[-1].data, session.until)
 
     async def _read(self) -> Held:
         data = await self._load()
-        self.known = read(data, self._name)
-        return Held(self.known.instructed(self._system), data, self.known.updated_at)
+        return self._held(read(data, self._name), data)
+
+    def _held(self, found: Session, data: bytes | None) -> Held:
+        self.known = found
+        return Held(found.instructed(self._system), data, found.until)
 
     async def _load(self) -> bytes | None:
         try:
@@ -155,37 +128,52 @@ class Keeper:
             StoreError: somebody else changed the session meanwhile.
         """
         before = self._unsaved
-        messages = (*(before.messages if before else ()), *new)
         try:
-            made, data = self.with_more(held.session, new).written(self._clock.time())
+            wanted = self._wanted(held, self.with_more(held.session, new), new)
         except InvalidRequestError as error:
             await self._tell(StoreError(f"the answer cannot be saved: {error.message}"))
             return
-        tried = (*(before.tried if before else ()), data)
-        unsaved = _Unsaved(Held(made, held.data, held.saved_at), messages, tried)
         if before:  # from here on its write may have happened, also for a caller who is cancelled
-            self._unsaved = unsaved
+            self._unsaved = wanted
         try:
-            expected = self._expected(held)
-            if before and (found := await self._load()) in before.tried:
-                expected = found  # the retry before this turn had happened, though it failed
-            await self._save(data, expected, messages)
+            await self._save(wanted)
         except StoreError as error:
             if error.conflict:
                 raise
-            self._unsaved = unsaved
+            self._unsaved = wanted
             await self._tell(error)
         else:
-            self.known, self._unsaved = made, None
+            self.known, self._unsaved = wanted.held.session, None
 
-    async def add_partial(self, held: Held, said: tuple[Message, ...], answer: AIMessage) -> None:
-        """Saves what came of an answer, if anything did; what fails is only told."""
+    def _wanted(self, held: Held, session: Session, new: tuple[Message, ...] = ()) -> Wanted:
+        """The session as it is to be saved, after what is not saved yet.
+
+        Raises:
+            InvalidRequestError: it is no JSON.
+        """
+        before = self._unsaved
+        messages = (*(before.messages if before else ()), *new)
+        made, data = session.written(self._clock.time(), self._ttl)
+        last = Try(data, made.revisions[0], len(messages))
+        tries = (*(before.tries if before else ()), last)
+        return Wanted(Held(made, held.data, held.until), messages, tries)
+
+    async def add_partial(
+        self, held: Held | None, said: tuple[Message, ...], answer: AIMessage
+    ) -> None:
+        """Saves what came of an answer, if anything did; what fails is only told.
+
+        Args:
+            held: the session; None: as it is now.
+            said: what was said.
+            answer: what came.
+        """
         if not (answer.parts or answer.refusal):
             return
         metadata = {**answer.metadata, "interrupted": True}
         kept = replace(answer, tool_calls=(), metadata=metadata)
         try:
-            await self.add_turn(held, (*said, kept))
+            await self.add_turn(held or await self.load(), (*said, kept))
         except StoreError as error:
             await self._tell(error)
 
@@ -197,9 +185,13 @@ class Keeper:
             StoreError: it was not saved.
         """
         held = await self.load(must_save=True)
-        made, data = change(held.session).written(self._clock.time())
-        await self._save(data, self._expected(held), ())
-        self.known = made
+        wanted = self._wanted(held, change(held.session))
+        try:
+            await self._save(wanted)
+        except StoreError as error:
+            if error.conflict or not await self._happened(wanted):
+                raise
+        self.known = wanted.held.session
 
     async def delete(self) -> None:
         """Removes the session.
@@ -215,35 +207,53 @@ class Keeper:
             raise StoreError(f"session {self._name!r} cannot be deleted: {error}") from error
         self._unsaved, self.known = None, Session()
 
-    def _expected(self, held: Held) -> bytes | None:
-        """What the store holds if nobody else wrote: nothing, once the session's time is over."""
-        if self._ttl is not None and held.saved_at is not None:
-            over = self._clock.time() >= held.saved_at + self._ttl
-            return None if over else held.data
-        return held.data
-
-    async def _save(self, data: bytes, expected: bytes | None, new: tuple[Message, ...]) -> None:
-        """Writes data.
+    async def _save(self, wanted: Wanted) -> None:
+        """Writes a session over what the store held before, or what was tried since.
 
         Raises:
-            StoreError: they were not written, or may not have been.
+            StoreError: it was not written, or may not have been.
         """
+        expected = wanted.held.data
+        while True:
+            try:
+                return await self._write(wanted.tries[-1].data, expected)
+            except StoreError as error:
+                if not error.conflict:
+                    raise
+                lost = error
+            # It may be our own doing: a write that was repeated below us or that failed after it
+            # had happened; or the session's time is over.
+            data = await self._load()
+            found = read(data, self._name)
+            if wanted.is_in(found):
+                return None
+            if data == expected or not wanted.may_replace(data, self._clock.time()):
+                raise self._conflict(wanted, found) from lost
+            expected = data
+
+    async def _write(self, data: bytes, expected: bytes | None) -> None:
         try:
             await self._store.save(self._key, data, self._ttl, expected)
-        except StoreError as error:
-            if not error.conflict:
-                raise
-            self._unsaved = None
-            raise self._conflict(new) from error
+        except StoreError:
+            raise
         except Exception as error:
             raise StoreError(f"session {self._name!r} cannot be saved: {error}") from error
 
-    def _conflict(self, new: tuple[Message, ...]) -> StoreError:
+    async def _happened(self, wanted: Wanted) -> bool:
+        """Whether a write that failed is in the store all the same."""
+        try:
+            return wanted.is_in(read(await self._load(), self._name))
+        except StoreError:
+            return False
+
+    def _conflict(self, wanted: Wanted, found: Session) -> StoreError:
+        self._unsaved = None
+        missing = wanted.missing_in(found)
         return StoreError(
             f"session {self._name!r} was changed by somebody else meanwhile: "
-            f"{len(new)} messages were not saved",
+            f"{len(missing)} messages were not saved",
             conflict=True,
-            unsaved=new,
+            unsaved=missing,
         )
 
     async def _tell(self, error: StoreError) -> None:

@@ -7,7 +7,7 @@ for `name://...`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeAlias
 
 from beluga_llm._conversation.stores import MemoryStore, SessionStore, SQLiteStore
@@ -36,3 +36,17 @@ def open_store(name: str) -> SessionStore:
         return SQLiteStore(path)
     factory = stores.load(kind)
     return factory(name) if mark else factory()
+
+
+def opened(store: SessionStore | str | None) -> SessionStore:
+    """A store as it was given; that of a name; one in memory for None."""
+    if isinstance(store, str):
+        return open_store(store)
+    return MemoryStore() if store is None else store
+
+
+def place_of(store: SessionStore, given: SessionStore | str | None) -> Hashable:
+    """What is the same for all who talk in one store: its file, its URL, or the object."""
+    if isinstance(store, SQLiteStore):
+        return store.path.resolve()
+    return given if isinstance(given, str) and not isinstance(store, MemoryStore) else id(store)

@@ -1,7 +1,8 @@
 """The data of a conversation: messages, metadata and times, as one JSON text.
 
-Every saved state has a random `revision`, so that two states are never equal bytes, and whoever
-failed to hear of a success can find out that it was one.
+Every saved state has a random revision, and names those that it was made from. So two states are
+never equal bytes, and whoever failed to hear of a success can find out that it was one, also after
+somebody else went on from there.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from beluga_llm import _json
+from beluga_llm._context.groups import places_together
 from beluga_llm._errors import ConfigError, InvalidRequestError, StoreError
-from beluga_llm._messages import AIMessage, Message, SystemMessage, ToolMessage
+from beluga_llm._messages import Message, SystemMessage
 from beluga_llm._serialize import from_dict, to_dict
 
 VERSION = 1
+REMEMBERED = 32
+"""Revisions that a state names, its own included."""
 
 
 @frozen
@@ -29,12 +33,16 @@ class Session:
         messages: in order, system messages included.
         metadata: the application's.
         created_at, updated_at: unix seconds; None before the first save.
+        until: unix seconds at which the store forgets it; None: never.
+        revisions: its own, then those that it was made from, the newest first.
     """
 
     messages: tuple[Message, ...] = ()
     metadata: Mapping[str, Any] = field(factory=dict)
     created_at: float | None = None
     updated_at: float | None = None
+    until: float | None = None
+    revisions: tuple[str, ...] = ()
 
     def said(self, messages: Sequence[Message], *, most: int | None) -> Session:
         """With more messages, and no more than `most` of them.
@@ -55,19 +63,29 @@ class Session:
         """How many system messages it begins with: one or none."""
         return int(bool(self.messages) and isinstance(self.messages[0], SystemMessage))
 
-    def written(self, now: float) -> tuple[Session, bytes]:
+    def written(self, now: float, ttl: float | None = None) -> tuple[Session, bytes]:
         """The session as it is saved now, and its data.
+
+        Args:
+            now: unix seconds.
+            ttl: seconds after which the store forgets it.
 
         Raises:
             InvalidRequestError: the metadata, or those of a message, are no JSON.
         """
-        begun = now if self.created_at is None else self.created_at
-        session = evolve(self, created_at=begun, updated_at=now)
+        session = evolve(
+            self,
+            created_at=now if self.created_at is None else self.created_at,
+            updated_at=now,
+            until=None if ttl is None else now + ttl,
+            revisions=(os.urandom(8).hex(), *self.revisions[: REMEMBERED - 1]),
+        )
         data = {
             "v": VERSION,
-            "revision": os.urandom(8).hex(),
-            "created_at": begun,
-            "updated_at": now,
+            "revisions": session.revisions,
+            "created_at": session.created_at,
+            "updated_at": session.updated_at,
+            "until": session.until,
             "metadata": dict(self.metadata),
             "messages": [to_dict(message) for message in self.messages],
         }
@@ -107,6 +125,8 @@ def read(data: bytes | None, id: str) -> Session:
             dict(found["metadata"]),
             float(found["created_at"]),
             float(found["updated_at"]),
+            None if (until := found.get("until")) is None else float(until),
+            tuple(found.get("revisions", ())),
         )
     except StoreError:
         raise
@@ -122,11 +142,16 @@ def newest(messages: Sequence[Message], most: int | None) -> tuple[Message, ...]
     """
     if most is None or len(messages) <= most:
         return tuple(messages)
-    left = most - sum(isinstance(message, SystemMessage) for message in messages)
+    spoken = [
+        group
+        for group in places_together(messages)
+        if not isinstance(messages[group[0]], SystemMessage)
+    ]
+    left = most - (len(messages) - sum(map(len, spoken)))
     if left < 0:
         raise ConfigError(f"max_messages={most} has no place for all system messages")
     kept: set[int] = set()
-    for group in reversed(groups(messages)):  # pragma: no branch -- there is no room for all
+    for group in reversed(spoken):  # pragma: no branch -- there is no room for all
         if len(group) > left:
             break
         left -= len(group)
@@ -136,22 +161,6 @@ def newest(messages: Sequence[Message], most: int | None) -> tuple[Message, ...]
         for place, message in enumerate(messages)
         if place in kept or isinstance(message, SystemMessage)
     )
-
-
-def groups(messages: Sequence[Message]) -> list[list[int]]:
-    """Places of messages that belong together: a call with its results, else each alone."""
-    found: list[list[int]] = []
-    called: dict[str, list[int]] = {}
-    for place, message in enumerate(messages):
-        if isinstance(message, SystemMessage):
-            continue
-        if isinstance(message, ToolMessage) and message.tool_call_id in called:
-            called[message.tool_call_id].append(place)
-            continue
-        found.append([place])
-        if isinstance(message, AIMessage):
-            called |= dict.fromkeys((call.id for call in message.tool_calls), found[-1])
-    return found
 
 
 def moment(seconds: float | None) -> datetime | None:

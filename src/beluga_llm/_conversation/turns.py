@@ -20,6 +20,11 @@ class Turn:
     def __init__(self, line: _Line, loop: _Loop) -> None:
         self._line, self.loop = line, loop
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, or was taken from whoever is gone."""
+        return self._line.holder is not self
+
     def end(self) -> None:
         """Lets the next one talk; further calls do nothing."""
         self._line.end(self)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from beluga_llm._chunks import ToolCallDelta
+from beluga_llm._dialects.chat_frame import FrameCall
 from beluga_llm._dialects.chat_reading import JsonObject, object_of, text_of
 from beluga_llm._json import dumps_text
 from beluga_llm._tool_merge import CallSorter, CallState
@@ -56,6 +57,30 @@ class CallTracker:
         else:
             self._without_id.setdefault(call, index)
         return (*earlier, ToolCallDelta(index, call_id or None, name or None, arguments))
+
+    def of_frame(self, calls: list[FrameCall]) -> tuple[ToolCallDelta, ...]:
+        """The deltas of a frame that was read strictly; most only bring more arguments."""
+        call, last = calls[0], self._sorter.last
+        arguments = call.function.arguments
+        if (
+            arguments
+            and last is not None
+            and len(calls) == 1
+            and not (call.id or call.function.name)
+            and self._sorter.at(call.index) is last
+        ):
+            last.has_arguments = True
+            return (ToolCallDelta(call.index, arguments=arguments),)
+        return tuple(
+            delta
+            for call in calls
+            for delta in self.fragment(
+                call.index,
+                call.id or "",
+                call.function.name or "",
+                call.function.arguments or "",
+            )
+        )
 
     def _leave(self, call: CallState | None, index: int | None) -> Iterator[ToolCallDelta]:
         """Ids for the calls that nothing can be said of once a fragment of `call` came."""

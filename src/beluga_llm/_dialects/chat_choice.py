@@ -50,7 +50,6 @@ class Choice:
         began: whether any content came.
         finished: whether its finish reason came, and no more text, refusal or call since.
         in_lists: whether content comes as lists of items, whose kinds take turns.
-        filtered: the latest results of a content filter, as bytes.
         calls: its tool calls.
         named: the model and the answer's id, as told of it.
     """
@@ -58,7 +57,7 @@ class Choice:
     __slots__ = (
         "_annotations", "_block", "_body_keys", "_details", "_kind", "_logprobs", "_numbers",
         "_provider", "_quirks", "_reasoned", "_refused", "_signed", "_told", "began", "calls",
-        "filtered", "finished", "in_lists", "index", "named",
+"finished", "in_lists", "index", "named",
     )  # fmt: skip
 
     def __init__(
@@ -73,7 +72,6 @@ class Choice:
         self.index = index
         self.began = self.finished = self.in_lists = False
         self.calls = CallTracker(new_id)
-        self.filtered = b""
         self.named = ("", "")
         self._logprobs = logprobs
         self._quirks = quirks

@@ -43,7 +43,7 @@ class FrameChoice(_Strict):
 
 
 class Frame(_Strict):
-    choices: list[FrameChoice]
+    choices: tuple[FrameChoice]
     id: str | None = None
     object: str | None = None
     created: int | None = None

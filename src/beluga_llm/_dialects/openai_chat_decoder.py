@@ -3,8 +3,9 @@
 There are two ways through. Most frames of a stream say one thing, more text, and the same few
 fields around it, and most whole answers are one text: strict typed decoders read these, and refuse
 everything that holds anything else. What they refuse is read as plain JSON, where each value may be
-missing, null, or of another type than documented. A stream whose frames are always refused is no
-longer tried the fast way.
+missing, null, or of another type than documented; so is a frame of a stream that says anything but
+its delta otherwise than the one before it. A stream whose frames are always refused is no longer
+tried the fast way, and neither is one of several choices.
 
 `delta` and `message` are read by the same code. Where a choice has both, `delta` counts, as some
 servers repeat the answer so far in `message`; a `message` after deltas is a repetition too.
@@ -14,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from beluga_llm._chunks import StreamChunk, ToolCallDelta
+from beluga_llm._chunks import StreamChunk
 from beluga_llm._dialects.chat_answer import read_answer
 from beluga_llm._dialects.chat_choice import Choice, content_keys
-from beluga_llm._dialects.chat_frame import FrameCall, FrameChoice, read_strictly
+from beluga_llm._dialects.chat_frame import Frame, read_strictly
 from beluga_llm._dialects.chat_reading import (
     JsonObject,
     is_error,
@@ -72,27 +73,26 @@ class ChatDecoder(Decoder):
         self._model = ""
         self._id = ""
         self._told: JsonObject = {}
-        self._fast = False
         self._misses = 0
+        self._usual: Frame | None = None
+        self._only: Choice | None = None
         self._logprobs = _wants_logprobs(request, provider)
         known = ("reasoning_content", "reasoning")
         self._reasoning_names = tuple(name for name in quirks.reasoning_fields if name in known)
 
     def feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
         """The chunks of one frame; see Decoder."""
-        if self._fast and not event:
+        frame = None
+        if self._only is not None and not event:
             try:
                 frame = read_strictly(data)
             except REFUSED:
-                self._misses += 1
-                self._fast = self._misses < _MISSES
+                pass
             else:
-                if (
-                    len(frame.choices) == 1
-                    and (chunks := self._quick(frame.choices[0])) is not None
-                ):
+                if (chunks := self._quick(frame, self._only)) is not None:
                     self._misses = 0
                     return chunks
+            self._misses += 1
         elif (
             not (self._request.streaming or event or self._done)
             and (answer := read_answer(data, self._quirks)) is not None
@@ -100,36 +100,35 @@ class ChatDecoder(Decoder):
             self._model = answer.model_id or ""
             self._was_whole = self._done = self.complete = self.ended = True
             return (answer,)
+        self._usual = frame
         return self._feed(event, data.strip())
 
-    def _quick(self, choice: FrameChoice) -> Sequence[StreamChunk] | None:
-        state = self._choices.get(choice.index)
-        if state is None or state.finished:
+    def _quick(self, frame: Frame, state: Choice) -> Sequence[StreamChunk] | None:
+        """The chunks of a frame that differs from the one before it only in its delta, else None.
+
+        So nothing else is new in it, and it is of the same choice.
+        """
+        usual, delta = self._usual, frame.choices[0].delta
+        if usual is None:
             return None
-        if (choice.content_filter_results or state.filtered) and (
-            filtered := bytes(choice.content_filter_results)
-        ) != state.filtered:
-            state.filtered = filtered
+        usual.choices[0].delta = delta
+        usual.obfuscation, usual.p = frame.obfuscation, frame.p
+        if frame != usual:
             return None
-        delta = choice.delta
-        text = delta.content or ""
-        if text and not (delta.reasoning_content or delta.reasoning or delta.tool_calls):
+        text, thought = delta.content or "", ""
+        calls = state.calls.of_frame(delta.tool_calls) if delta.tool_calls else ()
+        if delta.reasoning_content or delta.reasoning:
+            for name in self._reasoning_names:
+                if thought := getattr(delta, name) or "":
+                    break
+        if text or calls:
             state.began = True
-            return (StreamChunk(text, choice=choice.index),)
-        thought = ""
-        for name in self._reasoning_names:
-            if thought := getattr(delta, name) or "":
-                break
-        calls = tuple(_deltas(state, delta.tool_calls)) if delta.tool_calls else ()
-        if not (text or thought or calls):
-            return ()
-        state.began = True
-        if not thought:
-            return (StreamChunk(text, tool_calls=calls, choice=choice.index),)
-        if not (text or calls):
+            chunk = StreamChunk(text, tool_calls=calls, choice=state.index)
+            return (state.thought(thought), chunk) if thought else (chunk,)
+        if thought:
+            state.began = True
             return (state.thought(thought),)
-        rest = StreamChunk(text, tool_calls=calls, choice=choice.index)
-        return (state.thought(thought), rest)
+        return ()
 
     def _feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
         if data == b"[DONE]":
@@ -174,9 +173,9 @@ class ChatDecoder(Decoder):
             chunks.extend(self._end())
         elif self._choices:
             self.complete = self._done or all(state.finished for state in self._choices.values())
-            self._fast = self._misses < _MISSES and not any(
-                state.in_lists for state in self._choices.values()
-            )
+            first, *others = self._choices.values()
+            slow = others or first.in_lists or first.finished or self._misses >= _MISSES
+            self._only = None if slow else first
         return chunks
 
     def _read_choice(self, item: JsonObject, position: int, chunks: list[StreamChunk]) -> None:
@@ -262,12 +261,6 @@ class ChatDecoder(Decoder):
             chunks.append(StreamChunk(model_id=model))
             chunks.extend(self._name_others(model or ""))
         return chunks
-
-
-def _deltas(state: Choice, calls: list[FrameCall]) -> Iterator[ToolCallDelta]:
-    for call in calls:
-        name, arguments = call.function.name or "", call.function.arguments or ""
-        yield from state.calls.fragment(call.index, call.id or "", name, arguments)
 
 
 def _wants_logprobs(request: ChatRequest, provider: str) -> bool:

@@ -167,10 +167,12 @@ class AnswerReader:
         return [("", head)]
 
     def _decode(self, frames: Sequence[Frame], found: list[StreamChunk]) -> None:
-        feed = self._decoder.feed
+        if not frames:
+            return
+        self._seen_frames, self._head = True, None
+        feed, keeps_raw = self._decoder.feed, self._raw is not None
         for event, data in frames:
-            self._seen_frames, self._head = True, None
-            if self._raw is not None:
+            if keeps_raw:
                 self._keep_raw(data)
             try:
                 chunks = feed(event, data)
@@ -180,7 +182,7 @@ class AnswerReader:
                 break
             if chunks is not PING:
                 self.heard_data = True
-                found.extend(chunks)
+                found += chunks
         else:
             return
         raise self._error(problem, data)  # here, without a context, which would hold raw bytes

@@ -24,7 +24,7 @@ def cost_of(
 
     Tokens read from and written to the provider's cache, and those of long requests, have their own
     prices; reasoning counts as output. The provider's service tier counts where the installed
-    prices know it ("flex", "priority", "batch").
+    prices know it ("flex", "priority", "batch", "fast").
 
     Args:
         message: the answer.
@@ -45,12 +45,38 @@ def cost_of(
 def spent_on(message: AIMessage) -> Spent:
     """The tokens of an answer, and what changes their price."""
     facts = message.provider_metadata
-    tier = facts.get("service_tier")
-    return Spent(message.usage, _written_1h(facts), tier if isinstance(tier, str) else None)
+    return Spent(message.usage, _written_1h(facts), _tier(facts))
+
+
+def _tier(facts: Mapping[str, Any]) -> str | None:
+    """The service tier, in whichever of its places the provider names it.
+
+    OpenAI, Groq, Anthropic: `service_tier`; Anthropic's fast mode: `speed`; the Gemini API:
+    `serviceTier`; Amazon Bedrock: an object of that name; Vertex AI: `trafficType`
+    (https://docs.cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse).
+    """
+    if facts.get("speed") == "fast":
+        return "fast"
+    found = facts.get("service_tier") or facts.get("serviceTier")
+    if isinstance(found, Mapping):
+        found = found.get("type")
+    if not found:
+        found = _TRAFFIC.get(str(facts.get("trafficType")))
+    return found.lower() if isinstance(found, str) else None
+
+
+_TRAFFIC = {"ON_DEMAND_PRIORITY": "priority", "ON_DEMAND_FLEX": "flex"}
 
 
 def _written_1h(facts: Mapping[str, Any]) -> int:
-    """Anthropic's `cache_creation`: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching."""
-    written = facts.get("cache_creation")
-    count = written.get("ephemeral_1h_input_tokens") if isinstance(written, Mapping) else None
-    return count if type(count) is int and count > 0 else 0
+    """Tokens written to the cache for an hour.
+
+    Anthropic's `cache_creation`: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching;
+    Amazon Bedrock's `cacheDetails`: "CacheDetail" of its API reference.
+    """
+    written, details = facts.get("cache_creation"), facts.get("cacheDetails")
+    counts = [written.get("ephemeral_1h_input_tokens")] if isinstance(written, Mapping) else []
+    for entry in details if isinstance(details, list | tuple) else ():
+        if isinstance(entry, Mapping) and entry.get("ttl") == "1h":
+            counts.append(entry.get("inputTokens"))
+    return sum(count for count in counts if type(count) is int and count > 0)

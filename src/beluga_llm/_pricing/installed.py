@@ -31,6 +31,10 @@ _ANYBODY = frozenset(("openai-compatible",))
 """Providers that may be anything, whose name looks like that of another one."""
 
 
+_OTHER_NAMES = {"batch": {"processing": "batch"}, "fast": {"speed": "fast"}}
+"""What selects the price of a tier there, where that is not `service_tier`."""
+
+
 def find_source() -> Any:
     """genai-prices; None where it is not installed."""
     try:
@@ -55,7 +59,7 @@ def installed_cost(
         return None
     context = None
     if tier:
-        context = {"service_tier": tier} | ({"processing": "batch"} if tier == "batch" else {})
+        context = {"service_tier": tier, **_OTHER_NAMES.get(tier, {})}
     try:
         found = source.calc_price(
             source.Usage(**_counts(usage, written_1h)),

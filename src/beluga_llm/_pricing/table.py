@@ -53,6 +53,8 @@ class Price:
             input.
         cache_write_1h: input written to it for an hour; None: twice the price of fresh input where
             `cache_write` is set, which is how vendors count it, else as fresh input.
+        audio_input: fresh input that is audio; None: as other input.
+        audio_output: output that is audio; None: as other output.
         above: other prices for requests with more input tokens than this.
 
     Raises:
@@ -64,6 +66,8 @@ class Price:
     cached: Decimal | None = field(default=None, converter=_some_money, kw_only=True)
     cache_write: Decimal | None = field(default=None, converter=_some_money, kw_only=True)
     cache_write_1h: Decimal | None = field(default=None, converter=_some_money, kw_only=True)
+    audio_input: Decimal | None = field(default=None, converter=_some_money, kw_only=True)
+    audio_output: Decimal | None = field(default=None, converter=_some_money, kw_only=True)
     above: Mapping[int, Price] = field(factory=dict, converter=_tiers, kw_only=True)
 
     def cost(self, usage: Usage, *, written_1h: int = 0) -> Decimal | None:
@@ -80,15 +84,19 @@ class Price:
         read, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
         hour = min(written_1h, written)
         fresh = max(given - read - written, 0)
+        heard, spoken = usage.audio_input_tokens or 0, usage.audio_output_tokens or 0
+        heard, spoken = min(heard, fresh), min(spoken, made)
         hourly = price.cache_write_1h
         if hourly is None:
             hourly = price.input if price.cache_write is None else 2 * price.input
         total = (
-            fresh * price.input
+            (fresh - heard) * price.input
+            + heard * _or(price.audio_input, price.input)
             + read * _or(price.cached, price.input)
             + (written - hour) * _or(price.cache_write, price.input)
             + hour * hourly
-            + made * price.output
+            + (made - spoken) * price.output
+            + spoken * _or(price.audio_output, price.output)
         )
         return total / MILLION
 
@@ -124,7 +132,7 @@ class Spent:
     Attributes:
         usage: the tokens.
         written_1h: tokens written to the provider's cache for an hour; part of the writes.
-        service_tier: the provider's word for it: "batch", "flex", "priority", ...
+        service_tier: the provider's word for it: "batch", "flex", "priority", "fast", ...
     """
 
     usage: Usage
@@ -143,8 +151,11 @@ class Prices(Protocol):
 Pricing: TypeAlias = Prices | Mapping[str, Any]
 """Prices, or a table of your own: "provider/model" or "model" to a Price."""
 
-_VERSIONED = re.compile(r"[-@:](\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|\d{3,4}|latest|v\d+(:\d+)?)")
-"""What follows a model's name where it names a version of it: a date, a number, "latest"."""
+_VERSIONED = re.compile(
+    r"([-@:](\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|\d{3,4}|latest))?([-@:]v\d+(:\d+)?)?"
+)
+"""What follows a model's name where it names a version of it: a date, a number, "latest"; and on
+Amazon Bedrock a `v1:0` as well."""
 
 
 class PriceTable:

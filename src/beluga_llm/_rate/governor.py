@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from beluga_llm._clock import SYSTEM_CLOCK, Clock
@@ -217,24 +217,33 @@ class Governor:
             self._accepted.popleft()
 
     def _learn(self, facts: Mapping[str, Any], now: float) -> None:
-        """An empty bucket closes the gate before a 429 has to.
-
-        Whether it fills bit by bit or all at once is not said. A bucket that fills bit by bit loses
-        nothing by a wait that is shorter than the time to its reset; one that fills at once answers
-        429 with the time that is left.
-        """
-        if (wait := facts.get("retry_after")) is not None:
-            self._close(now + wait)
-        for reset, limit in exhausted(facts):
-            self._close(now + (min(reset, max(reset / limit, REFILL)) if limit else reset))
-            if limit and reset and self._rate is None:
-                self._rate, self._last_429 = max(limit / reset, 1.0), now
+        for seconds, rate in rate_advice(facts):
+            self._close(now + seconds)
+            if rate is not None and self._rate is None:
+                self._rate, self._last_429 = rate, now
 
     def __repr__(self) -> str:
         if closed_for := self.closed_for:
             return f"<Governor closed for {closed_for:.1f} s>"
         rate = self.rate
         return "<Governor open>" if rate is None else f"<Governor {rate:.1f} requests per second>"
+
+
+def rate_advice(facts: Mapping[str, Any]) -> Iterator[tuple[float, float | None]]:
+    """For how many seconds to begin nothing, and at which rate to go on, if that is known.
+
+    An empty bucket closes the gate before a 429 has to. Whether it fills bit by bit or all at once
+    is not said. A bucket that fills bit by bit loses nothing by a wait that is shorter than the
+    time to its reset; one that fills at once answers 429 with the time that is left.
+
+    Args:
+        facts: what an answer's headers say of limits: `provider_metadata["rate_limit"]`.
+    """
+    if (wait := facts.get("retry_after")) is not None:
+        yield wait, None
+    for reset, limit in exhausted(facts):
+        seconds = min(reset, max(reset / limit, REFILL)) if limit else reset
+        yield seconds, max(limit / reset, 1.0) if limit and reset else None
 
 
 def travel_time(clock: Clock) -> float:

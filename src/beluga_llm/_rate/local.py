@@ -63,6 +63,9 @@ class LocalLimits:
             self._running[loop] = self._running.get(loop, 0) + 1
             return LocalPlace(self, loop, begun, governed)
 
+    def leave(self, demand: LimitDemand) -> None:
+        """Nothing: who waits is known to the layer alone."""
+
     def outlook(self, demand: LimitDemand, *, count: int, tokens: int) -> LimitRefusal | None:
         """What a request waits for, if all who are before it begin as soon as they may."""
         with self._lock:

@@ -38,11 +38,20 @@ class LimitRefusal(msgspec.Struct, frozen=True):
 
     Attributes:
         name: the limit; "provider" is the gate that a 429 has closed.
-        seconds: after which to ask again; infinite until a place of this process is given back.
+        seconds: until there is a place, if nothing is given back before; infinite where only that
+            helps.
+        again: seconds after which to ask again, where other processes may give something back;
+            None: after `seconds`, or when something of this process is given back.
     """
 
     name: LimitName
     seconds: float
+    again: float | None = None
+
+    @property
+    def rest(self) -> float:
+        """Seconds to wait before asking again."""
+        return self.seconds if self.again is None else self.again
 
 
 class LimitPlace(Protocol):
@@ -79,6 +88,14 @@ class LimitStore(Protocol):
 
         What a cancellation in here leaves taken must expire, like the places of a process that
         has died.
+        """
+        ...
+
+    def leave(self, demand: LimitDemand) -> None:
+        """A request that was refused does not wait any longer.
+
+        Stores that keep a line of several processes take it out; those of this process wait in the
+        order of the layer.
         """
         ...
 

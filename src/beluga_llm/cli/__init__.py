@@ -9,6 +9,7 @@ codes: 0 ok, 1 failure, 2 usage, 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import sys
 
 __all__ = ["main"]
@@ -23,4 +24,6 @@ def main() -> None:
         sys.exit(f"the command line needs {missing.name}: pip install 'beluga-llm[cli]'")
     from beluga_llm.cli._app import app
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # it is None where it was closed
+        sys.stdout.reconfigure(errors="replace")  # a locale without the letters shows ?
     app(prog_name="beluga-llm")

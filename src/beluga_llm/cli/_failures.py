@@ -30,6 +30,7 @@ _ADVICE: tuple[tuple[type[BaseException], str], ...] = (
     (errors.StreamInterruptedError, "the answer is incomplete: try again"),
     (errors.ContextLengthError, "shorten the prompt, or use another model with -m"),
     (errors.InvalidRequestError, "change the prompt or the options: it would fail again as it is"),
+    (errors.ProviderNotFoundError, "beluga-llm providers lists those that are installed"),
     (errors.PluginError, "beluga-llm doctor tells which plugins cannot be used, and why"),
 )
 
@@ -42,7 +43,13 @@ class Failure(NamedTuple):
 
 
 def describe(error: Exception) -> Failure:
-    """What to tell about an error, and how to exit."""
+    """What to tell about an error, its notes among it, and how to exit."""
+    failure = _described(error)
+    notes = error.__notes__ if hasattr(error, "__notes__") else ()
+    return failure._replace(lines=(*failure.lines, *notes))
+
+
+def _described(error: Exception) -> Failure:
     if isinstance(error, click.ClickException):
         text = _as_typed(error.format_message())
         return Failure(error.exit_code, (f"error: {text}", *_help_line(error)))

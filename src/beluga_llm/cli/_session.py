@@ -9,7 +9,9 @@ cancels the task that reads the stream, and leaving the stream disconnects at on
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 
@@ -20,8 +22,9 @@ import beluga_llm as llm
 from beluga_llm._compatible import openai_compatible
 from beluga_llm._messages import Content
 from beluga_llm.cli._choice import DEMO
+from beluga_llm.cli._markdown import MarkdownStyle, harmless
 from beluga_llm.cli._options import Options, read_options
-from beluga_llm.cli._shared import on_terminal
+from beluga_llm.cli._shared import has_styles, on_terminal
 from beluga_llm.cli._specs import spec_of
 
 OVER_HTTP = "openai-compatible"
@@ -151,7 +154,7 @@ class Conversation:
             answer = await stream.response()
         self._history = [*messages, answer]
         if self._as_json:
-            click.echo(json.dumps(llm.to_dict(answer), ensure_ascii=False))
+            click.echo(json.dumps(llm.to_dict(answer), ensure_ascii=not _writes_unicode()))
         self._tell(answer)
 
     def _tell(self, answer: llm.AIMessage) -> None:
@@ -161,12 +164,23 @@ class Conversation:
             click.echo(f"tokens: {usage_line(answer.usage)}", err=True)
 
 
+def _writes_unicode() -> bool:
+    """Whether stdout can write every character."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return codecs.lookup(encoding).name.startswith("utf")
+
+
 class Shown:
-    """The text of an answer on stdout, as it arrives; reasoning is shown on terminals only."""
+    """The text of an answer on stdout, as it arrives.
+
+    On a terminal reasoning is shown too, and Markdown has styles; elsewhere nothing is changed.
+    """
 
     def __init__(self) -> None:
         self._kind = ""
-        self._reasoning = on_terminal()
+        self._watched = on_terminal()
+        self._styled = has_styles()
+        self._markdown = MarkdownStyle()
 
     def add(self, chunk: llm.StreamChunk) -> None:
         """Shows what a chunk adds to the first answer."""
@@ -174,21 +188,25 @@ class Shown:
             return
         if chunk.reset:
             self.end()
-        if chunk.reasoning_delta and self._reasoning:
-            self._write("reasoning", click.style(chunk.reasoning_delta, dim=True))
+        if chunk.reasoning_delta and self._watched:
+            self._write("reasoning", chunk.reasoning_delta)
         if chunk.delta or chunk.refusal_delta:
             self._write("text", chunk.delta + chunk.refusal_delta)
 
     def end(self) -> None:
         """Ends the line."""
         if self._kind:
-            click.echo()
+            click.echo(self._markdown.end())
         self._kind = ""
 
     def _write(self, kind: str, text: str) -> None:
         if self._kind not in ("", kind):
-            click.echo("\n")
+            click.echo(self._markdown.end() + "\n")
         self._kind = kind
+        if self._watched:
+            text = harmless(text)
+        if self._styled:
+            text = self._markdown.feed(text) if kind == "text" else click.style(text, dim=True)
         click.echo(text, nl=False)
 
 

@@ -174,7 +174,9 @@ class Report:
     def pytest_collectreport(self, report: Any) -> None:
         """Tells what keeps the checks from being found."""
         if report.failed:
-            self.failed["the test file"] = ("It can be imported.", str(report.longrepr))
+            lines = str(report.longrepr).splitlines()
+            lines.sort(key=lambda line: not line.startswith("E "))  # what it is, before its place
+            self.failed["the test file"] = ("It can be imported.", "\n".join(lines))
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Counts a check that is over."""

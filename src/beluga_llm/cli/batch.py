@@ -15,7 +15,7 @@ from beluga_llm.cli._shared import debug_option
 INTERRUPTED = 130
 
 
-@click.command()
+@click.command(short_help="Ask a model every line of a file.")
 @click.argument("questions", metavar="IN.jsonl", type=click.Path(path_type=Path))
 @click.argument("answers", metavar="OUT.jsonl", type=click.Path(path_type=Path))
 @click.option(
@@ -25,7 +25,7 @@ INTERRUPTED = 130
     metavar="MODEL",
     envvar=BELUGA_MODEL,
     required=True,
-    help="provider/model, as in openai/gpt-4o.",
+    help="provider/model, as in openai/gpt-4o; $BELUGA_MODEL where it is not given.",
 )
 @click.option(
     "--max-concurrency",

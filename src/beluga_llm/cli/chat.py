@@ -24,7 +24,7 @@ Ctrl-C           stops an answer, and ends"""
 """What is no question to the model."""
 
 
-@click.command()
+@click.command(short_help="Ask a model, or talk with it.")
 @click.argument("prompt", required=False)
 @click.option("-m", "--model", "name", metavar="MODEL", help="provider/model, as in openai/gpt-4o.")
 @click.option("--system", metavar="TEXT", help="Instructions that go before the conversation.")
@@ -91,7 +91,15 @@ def _text(prompt: str | None) -> str:
     text = _stdin() if prompt is None else prompt
     if not text.strip():
         raise click.UsageError("there is no prompt: give one, or write it to stdin")
+    if not _is_unicode(text):
+        where = "stdin" if prompt is None else "the prompt"
+        raise click.UsageError(f"{where} is no text in UTF-8; files go with --attach")
     return text
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it was text: bytes that were not become lone surrogates in the C locale."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _stdin() -> str:
@@ -113,6 +121,9 @@ def _talk(runner: asyncio.Runner, conversation: Conversation, parts: list[Conten
             continue
         if line == "/help":
             click.echo(COMMANDS, err=True)
+            continue
+        if not _is_unicode(line):
+            click.echo("error: this line is no text in UTF-8", err=True)
             continue
         try:
             runner.run(conversation.ask([*parts, line]))

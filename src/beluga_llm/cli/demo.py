@@ -166,7 +166,7 @@ SCENES: tuple[Scene, ...] = (
 )
 
 
-@click.command()
+@click.command(short_help="Show what the library does, without a key.")
 @debug_option
 def demo() -> None:
     """Show what the library does; needs no key, no network and no model file.

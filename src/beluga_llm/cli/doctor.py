@@ -21,7 +21,7 @@ GENERAL = (BELUGA_MODEL, "BELUGA_MOCK_FIXTURES")
 """Variables that belong to no provider's specification."""
 
 
-@click.command()
+@click.command(short_help="Show what cannot be used, and which keys are set.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 @debug_option
 def doctor(as_json: bool) -> None:

@@ -14,7 +14,7 @@ from beluga_llm.cli._session import opened_model
 from beluga_llm.cli._shared import debug_option, show_table
 
 
-@click.command()
+@click.command(short_help="Show whether models answer, and how fast.")
 @click.argument("names", metavar="MODEL...", nargs=-1, required=True)
 @click.option(
     "--option",

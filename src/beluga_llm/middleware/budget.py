@@ -9,17 +9,22 @@ fallback, and outside of limits; where a request goes to several models, around 
 What is counted at the end of an attempt: a whole answer costs what its usage says, or the
 reservation where none was reported. An answer that was left early, or broke off after something had
 come, costs what was reported; what was not is estimated from the request and the text that came. An
-attempt of which nothing came costs nothing.
+attempt of which nothing came costs nothing, and nor does an answer that a cache inside remembers.
+Where the end cannot be priced (the provider reports parts that are more than the whole, or the
+prices fail), the reservation counts: money is a matter of the next call, the answer is given.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from beluga_llm._call import CallNext, Chunks, Layer
 from beluga_llm._chunks import StreamChunk
 from beluga_llm._errors import ConfigError
+from beluga_llm._messages import AIMessage
 from beluga_llm._pricing.budget import Budget, Reservation
 from beluga_llm._pricing.cost import spent_on
 from beluga_llm._pricing.table import Spent
@@ -27,6 +32,8 @@ from beluga_llm._request import ChatRequest
 from beluga_llm._routing.composite import CompositeChatModel
 from beluga_llm._transcript import Transcript
 from beluga_llm._usage import Usage
+
+logger = logging.getLogger("beluga_llm.prices")
 
 
 class BudgetLayer(Layer):
@@ -75,7 +82,9 @@ class _Run:
         most = request.options.max_tokens or budget.expected_output
         self._given = given
         usage = Usage(given, most * (request.options.n or 1))
-        self._reservation: Reservation = budget.reserve(self._cost(Spent(usage)))
+        self._reservation: Reservation = budget.reserve(
+            budget.cost(Spent(usage), model_id=self._model, provider=self._provider)
+        )
         self._heard: Transcript | None = None
 
     def hear(self, chunk: StreamChunk) -> None:
@@ -91,40 +100,52 @@ class _Run:
         if self._heard is None:
             self._reservation.release()
             return
-        spent, answered_by = self._spent()
-        self._reservation.settle(
-            self._reservation.amount if spent is None else self._cost(spent, answered_by)
-        )
-
-    def _spent(self) -> tuple[Spent | None, str | None]:
-        """What the attempt took, and which model; None where a whole answer did not say."""
-        assert self._heard is not None  # noqa: S101 -- for type checkers
         message = self._heard.message()
+        if _is_remembered(message):
+            self._reservation.release()
+            return
+        try:
+            cost = self._cost_of(message)
+        except Exception:
+            logger.exception("an answer of %s cannot be priced", self._model)
+            cost = None
+        self._reservation.settle(self._reservation.amount if cost is None else cost)
+
+    def _cost_of(self, message: AIMessage) -> Decimal | None:
+        """What an answer cost; None where that cannot be told."""
+        spent = spent_on(message) if self.whole else self._seen(message)
+        prices, provider = self._budget.prices, self._provider or None
+        for model_id in dict.fromkeys((message.model_id, self._model)):
+            if model_id:
+                cost = prices.cost(spent, model_id=model_id, provider=provider)
+                if cost is not None:
+                    return cost
+        return None
+
+    def _seen(self, message: AIMessage) -> Spent:
+        """What was taken by an answer that has no end: as reported, or as it looks."""
         known = spent_on(message)
         usage = known.usage
-        complete = usage.input_tokens is not None and usage.output_tokens is not None
-        if self.whole:
-            return (known if complete else None), message.model_id
         count = self._budget.tokenizer.count
         shown = count(message.text) + count(message.thinking)
         shown += sum(count(call.arguments) for call in message.tool_calls)
-        given = self._given if usage.input_tokens is None else usage.input_tokens
+        given = usage.input_tokens
+        if given is None:
+            cached = (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
+            given = max(self._given, cached)
         seen = Usage(
             given,
             max(usage.output_tokens or 0, shown),
             cached_tokens=usage.cached_tokens,
             cache_write_tokens=usage.cache_write_tokens,
         )
-        return Spent(seen, known.written_1h, known.service_tier), message.model_id
+        return Spent(seen, known.written_1h, known.service_tier)
 
-    def _cost(self, spent: Spent, answered_by: str | None = None) -> Decimal:
-        """By the model that answered; by the one asked, where its price is not known."""
-        if answered_by and answered_by != self._model:
-            prices = self._budget.prices
-            found = prices.cost(spent, model_id=answered_by, provider=self._provider or None)
-            if found is not None:
-                return found
-        return self._budget.cost(spent, model_id=self._model, provider=self._provider)
+
+def _is_remembered(message: AIMessage) -> bool:
+    """Whether a cache between the budget and the provider had the answer."""
+    cache = message.provider_metadata.get("cache")
+    return isinstance(cache, Mapping) and cache.get("hit") is True
 
 
 def with_budget(budget: Budget | None = None, **settings: Any) -> BudgetLayer:

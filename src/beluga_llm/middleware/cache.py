@@ -207,7 +207,7 @@ class Cache:
 
     def _replayed(self, entry: Entry) -> Iterable[StreamChunk]:
         facts = entry.facts(self._clock.time())
-        return [*replay(entry.message), StreamChunk(metadata=facts)]
+        return [StreamChunk(metadata=facts), *replay(entry.message)]
 
     def __repr__(self) -> str:
         return f"with_cache({self.store!r}, ttl={self._ttl})"
@@ -247,7 +247,7 @@ async def invalidate(
 
 
 def with_cache(
-    store: CacheStore | None = None,
+    store: CacheStore | str | None = None,
     ttl: float | None = 3600,
     *,
     only: Only | None = None,
@@ -264,7 +264,8 @@ def with_cache(
     call that was made then.
 
     Args:
-        store: where the answers are kept; None: in memory, for this layer alone.
+        store: where the answers are kept, or the URL of it, such as "redis://host/0"; None: in
+            memory, for this layer alone.
         ttl: seconds for which an answer is good; None: for ever.
         only: ids of models, with `*` for any characters, or a predicate on the request; all other
             calls are passed on.
@@ -275,9 +276,14 @@ def with_cache(
 
     Raises:
         ConfigError: the ttl is negative, or `ignore` names no option.
+        ProviderNotFoundError: no plugin that is installed has stores of that name.
     """
     if ttl is not None and not ttl >= 0:
         raise ConfigError(f"ttl must be >= 0, got {ttl!r}")
+    if isinstance(store, str):
+        from beluga_llm._named_stores import cache_stores, open_named
+
+        store = open_named(cache_stores, store)
     return Cache(
         MemoryCache(clock=clock) if store is None else store,
         ttl=ttl,

@@ -16,6 +16,7 @@ from beluga_llm._context.manager import ContextManager
 from beluga_llm._context.strategies import ContextStrategy
 from beluga_llm._errors import ConfigError
 from beluga_llm._request import ChatRequest
+from beluga_llm._request_context import request_context
 from beluga_llm._windows import Windows
 from beluga_llm.middleware._windows import KnownWindows
 
@@ -48,7 +49,11 @@ class Context(Layer):
             raise ConfigError(
                 f"the context window of {name} is not known: set with_context(budget=...)"
             )
-        messages = tuple(await self.manager.fit(request.messages, budget, tools=request.tools))
+        info = request.info
+        with request_context(  # a summary is asked for in the name of whoever asks
+            session_id=info.session_id, request_id=info.request_id, tenant=info.tenant
+        ):
+            messages = tuple(await self.manager.fit(request.messages, budget, tools=request.tools))
         if messages != request.messages:
             request = msgspec.structs.replace(request, messages=messages)
         async for chunk in call_next(request):
@@ -74,17 +79,22 @@ def with_context(
         budget: tokens for the request and the reserved output; "auto": the context window of the
             model that is asked, of several models the smallest that is known.
         windows: context windows of your own, in tokens, by the beginnings of names.
-        **settings: of the ContextManager, where none is given.
+        **settings: of the ContextManager (strategy, tokenizer, keep_system, reserve_output), where
+            none is given.
 
     Raises:
         ConfigError: a setting is wrong.
     """
+    if manager is not None and "strategy" in settings:
+        raise ConfigError("the strategy is given twice")
     if isinstance(manager, ContextManager):
         if settings:
             raise ConfigError("settings are those of the ContextManager: give one or the other")
     else:
         try:
-            manager = ContextManager(manager or "truncate", **settings)
+            if manager is not None:
+                settings["strategy"] = manager
+            manager = ContextManager(**settings)
         except TypeError as error:
             raise ConfigError(f"with_context: {error}") from None
     if budget != "auto" and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):

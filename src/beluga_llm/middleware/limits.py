@@ -116,22 +116,25 @@ class Limiter:
         line, until = self._line(), self._clock.time() + self.limits.patience
         if line.count and min(self.limits.patience, time_left(request)) < math.inf:
             self._look_ahead(request, demand, line)
-        waiter = line.join(demand.key, demand.tokens)
+        waiter, refused = line.join(demand.key, demand.tokens), False
         try:
             while True:
                 waiter.listen()
                 rest = left = until - self._clock.time()
                 if line.is_turn_of(waiter):
                     answer = await self._store.take(demand)
+                    refused = isinstance(answer, LimitRefusal)
                     if not isinstance(answer, LimitRefusal):
                         return answer
                     line.hold(waiter, by_gate=answer.name == "provider")
                     self._check(answer, request, left)
-                    rest = min(left, answer.seconds)
+                    rest = min(left, answer.rest)
                 if left <= NEAR:
                     raise _governed(f"no place within {self.limits.patience:g} s (max_wait)")
                 await waiter.rest(self._clock, rest)
         finally:
+            if refused:
+                self._store.leave(demand)
             line.leave(waiter)
 
     def _look_ahead(self, request: ChatRequest, demand: LimitDemand, line: Line) -> None:
@@ -240,7 +243,7 @@ class _Run:
 
 def with_limits(
     limits: ProviderLimits | None = None,
-    store: LimitStore | None = None,
+    store: LimitStore | str | None = None,
     *,
     tokenizer: Tokenizer | None = None,
     clock: Clock | None = None,
@@ -255,15 +258,21 @@ def with_limits(
 
     Args:
         limits: what is allowed; its fields may be given as keywords instead, or over it.
-        store: keeps the counts for several processes; None: in the memory of this one.
+        store: keeps the counts for several processes, or its URL, such as "redis://host/0"; None:
+            in the memory of this one.
         tokenizer: estimates the tokens of requests.
         clock: what tells the time and waits.
         **settings: fields of ProviderLimits.
 
     Raises:
         ConfigError: lists all settings that are wrong.
+        ProviderNotFoundError: no plugin that is installed has stores of that name.
     """
     clock = clock or SYSTEM_CLOCK
+    if isinstance(store, str):
+        from beluga_llm._named_stores import limit_stores, open_named
+
+        store = open_named(limit_stores, store)
     return Limiter(
         configured(limits or ProviderLimits(), settings),
         store=store or LocalLimits(clock=clock),

@@ -14,7 +14,7 @@ from beluga_llm._call import CallNext, Chunks, Layer
 from beluga_llm._errors import ConfigError
 from beluga_llm._request import ChatRequest
 from beluga_llm._token_checks import TokenCheck
-from beluga_llm._tokens import SimpleTokenizer, Tokenizer
+from beluga_llm._tokens import SimpleTokenizer, Tokenizer, count_request
 from beluga_llm._windows import Windows
 from beluga_llm.middleware._windows import KnownWindows
 
@@ -41,15 +41,15 @@ class TokenChecks(Layer):
 
     async def __call__(self, request: ChatRequest, call_next: CallNext) -> Chunks:
         """The chunks of the answer, if the request fits."""
-        self._check(request)
+        await self._check(request)
         async for chunk in call_next(request):
             yield chunk
 
-    def _check(self, request: ChatRequest) -> None:
+    async def _check(self, request: ChatRequest) -> None:
         window = self._known.most(request) if self._window is None else self._window
         if window is None:
             return
-        estimated = self._tokenizer.count_messages(request.messages, request.tools)
+        estimated = await count_request(self._tokenizer, request.messages, request.tools)
         found = TokenCheck.of(estimated, window, request.options.max_tokens)
         if not found.exceeds_with_output:
             return
@@ -82,7 +82,9 @@ def with_token_check(
     Raises:
         ConfigError: a setting is wrong.
     """
-    if window is not None and (isinstance(window, bool) or not window >= 1):
+    if window is not None and (
+        isinstance(window, bool) or not isinstance(window, int) or window < 1
+    ):
         raise ConfigError(f"window must be at least 1, got {window!r}")
     if output not in {"warn", "error"}:
         raise ConfigError(f"output must be 'warn' or 'error', got {output!r}")

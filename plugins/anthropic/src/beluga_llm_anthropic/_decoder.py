@@ -16,18 +16,28 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from beluga_llm import EmptyResponseError, FinishReason, StreamChunk
-from beluga_llm.plugin import PING, Decoder, InBandError, JsonError, ToolCallDelta, loads
+from beluga_llm.plugin import (
+    PING,
+    REFUSED,
+    Decoder,
+    InBandError,
+    JsonError,
+    ToolCallDelta,
+    loads,
+)
 from beluga_llm_anthropic._finish import finish_reason
 from beluga_llm_anthropic._kept import KeptBlocks
 from beluga_llm_anthropic._usage import UsageCounter, usage_extras
 from beluga_llm_anthropic._wire import (
-    Delta,
+    TextAnswer,
+    TextDelta,
+    ThinkingDelta,
     as_object,
     as_text,
-    delta_of,
     extras,
     index_of,
     initial_input,
+    read_answer,
     read_delta,
     whole_inputs,
 )
@@ -87,11 +97,24 @@ class AnthropicDecoder(Decoder):
     def feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
         """The chunks of one event, or of a whole body."""
         if event == "content_block_delta" or data.startswith(_DELTA_START):
-            chunks = self._feed_delta(data)
-            if chunks is not None:
-                return chunks
+            try:
+                read = read_delta(data)
+            except REFUSED:
+                pass
+            else:
+                index, delta = read.index, read.delta
+                if index in self._kept.open:
+                    pass
+                elif isinstance(delta, TextDelta):
+                    return self._text(index, delta.text)
+                elif isinstance(delta, ThinkingDelta):
+                    return self._thought(index, delta.thinking)
+                else:
+                    return self._arguments(index, delta.partial_json)
         elif event == "error":
             raise InBandError(data)
+        elif not (self._streaming or event) and (answer := read_answer(data)) is not None:
+            return self._on_text(answer)
         elif event in _PINGS or (self._streaming and not data.strip()):
             return PING
         known = event in self._handlers or event in _UNNAMED
@@ -101,7 +124,7 @@ class AnthropicDecoder(Decoder):
             if known:
                 raise
             return _NOTHING
-        return self._feed_any(value, data, known=known)
+        return self._feed_any(value, event, data, known=known)
 
     def finish(self) -> Sequence[StreamChunk]:
         """The model that was asked, where the answer names none."""
@@ -109,31 +132,17 @@ class AnthropicDecoder(Decoder):
 
     # --- deltas, the hot path ---------------------------------------------------------------
 
-    def _feed_delta(self, data: bytes) -> Sequence[StreamChunk] | None:
-        """The chunks of a delta of a known shape; None for any other."""
-        try:
-            event = read_delta(data)
-        except JsonError:
-            return None
-        return None if event.index in self._kept else self._delta(event.index, event.delta)
+    def _text(self, index: int, text: str) -> Sequence[StreamChunk]:
+        if not text:
+            return _NOTHING
+        place, pieces = self._texts.get(index) or self._begin_pieces(index)
+        pieces.append(text)
+        return (StreamChunk(text, part_index=place),)
 
-    def _delta(self, index: int, delta: Delta) -> Sequence[StreamChunk] | None:
-        kind = delta.type
-        if kind == "text_delta":
-            if not delta.text:
-                return _NOTHING
-            place, pieces = self._texts.get(index) or self._begin_pieces(index)
-            pieces.append(delta.text)
-            return (StreamChunk(delta=delta.text, part_index=place),)
-        if kind == "thinking_delta":
-            if not delta.thinking:
-                return _NOTHING
-            return (StreamChunk(reasoning_delta=delta.thinking, part_index=self._place(index)),)
-        if kind == "input_json_delta":
-            return self._arguments(index, delta.partial_json)
-        if kind == "signature_delta":
-            return self._opaque(index, signature=delta.signature)
-        return None
+    def _thought(self, index: int, text: str) -> Sequence[StreamChunk]:
+        if not text:
+            return _NOTHING
+        return (StreamChunk("", text, part_index=self._place(index)),)
 
     def _place(self, index: int) -> int:
         place = self._places.get(index)
@@ -169,9 +178,13 @@ class AnthropicDecoder(Decoder):
 
     # --- all other events -------------------------------------------------------------------
 
-    def _feed_any(self, value: Any, data: bytes, *, known: bool) -> Sequence[StreamChunk]:
+    def _feed_any(
+        self, value: Any, name: str, data: bytes, *, known: bool
+    ) -> Sequence[StreamChunk]:
         event = as_object(value)
         kind = as_text(event.get("type"))
+        if not kind and "delta" in event:
+            kind = name
         if handler := self._handlers.get(kind):
             return handler(event)
         if kind == "error" or event.get("error"):
@@ -206,10 +219,8 @@ class AnthropicDecoder(Decoder):
         if kind == "text":
             return self._begin_text(index, block)
         if kind == "thinking":
-            text = Delta("thinking_delta", thinking=as_text(block.get("thinking")))
-            signature = as_text(block.get("signature"))
-            thought = self._delta(index, text) or _NOTHING
-            return (*thought, *self._opaque(index, signature=signature))
+            thought = self._thought(index, as_text(block.get("thinking")))
+            return (*thought, *self._opaque(index, signature=as_text(block.get("signature"))))
         if kind == "redacted_thinking":
             return self._opaque(index, redacted_data=as_text(block.get("data")))
         if kind == "tool_use":
@@ -218,11 +229,11 @@ class AnthropicDecoder(Decoder):
         return _NOTHING
 
     def _begin_text(self, index: int, block: dict[str, Any]) -> Sequence[StreamChunk]:
-        chunks = self._delta(index, Delta("text_delta", text=as_text(block.get("text"))))
+        chunks = self._text(index, as_text(block.get("text")))
         citations = block.get("citations")
         for citation in citations if isinstance(citations, list) else ():
             self._kept.cite(citation, index, self._place(index))
-        return chunks or _NOTHING
+        return chunks
 
     def _begin_call(self, index: int, block: dict[str, Any], input: str) -> Sequence[StreamChunk]:
         call = self._calls[index] = _Call(self._call_count, self._place(index), input)
@@ -233,13 +244,21 @@ class AnthropicDecoder(Decoder):
 
     def _on_block_delta(self, event: dict[str, Any]) -> Sequence[StreamChunk]:
         index, delta = index_of(event), as_object(event.get("delta"))
-        if index in self._kept:
+        if index in self._kept.open:
             self._kept.grow(index, delta)
             return _NOTHING
-        if delta.get("type") == "citations_delta":
+        kind = delta.get("type")
+        if kind == "citations_delta":
             self._kept.cite(delta.get("citation"), index, self._place(index))
-            return _NOTHING
-        return self._delta(index, delta_of(event)) or _NOTHING
+        elif kind == "text_delta":
+            return self._text(index, as_text(delta.get("text")))
+        elif kind == "thinking_delta":
+            return self._thought(index, as_text(delta.get("thinking")))
+        elif kind == "input_json_delta":
+            return self._arguments(index, as_text(delta.get("partial_json")))
+        elif kind == "signature_delta":
+            return self._opaque(index, signature=as_text(delta.get("signature")))
+        return _NOTHING
 
     def _on_block_stop(self, event: dict[str, Any]) -> Sequence[StreamChunk]:
         index = index_of(event)
@@ -281,6 +300,28 @@ class AnthropicDecoder(Decoder):
             chunks.append(StreamChunk(metadata=metadata))
         self.complete = self.ended = True
         return chunks
+
+    def _on_text(self, answer: TextAnswer) -> Sequence[StreamChunk]:
+        """The one chunk of a whole body that is one text."""
+        self.complete = self.ended = True
+        if answer.model:
+            self._model = None
+        usage = answer.usage or {}
+        metadata = usage_extras(usage)
+        if answer.stop_sequence is not None:
+            metadata = {"stop_sequence": answer.stop_sequence, **metadata}
+        return (
+            StreamChunk(
+                answer.content[0].text,
+                part_index=0,
+                finish_reason=self._finish_reason(answer.stop_reason),
+                raw_finish_reason=answer.stop_reason,
+                usage=self._usage.add(usage),
+                model_id=answer.model or None,
+                response_id=answer.id or None,
+                metadata=metadata,
+            ),
+        )
 
     def _on_whole(self, message: dict[str, Any], data: bytes) -> Sequence[StreamChunk]:
         content, reason = message.get("content"), message.get("stop_reason")

@@ -29,32 +29,30 @@ class KeptBlocks:
     """Collects blocks and citations; `end` gives what is new to tell.
 
     Attributes:
-        texts: the pieces of each text block, by its number on the wire.
+        open: the blocks that have begun and not ended, by their numbers on the wire.
+        texts: the pieces of each text block, likewise.
     """
 
-    __slots__ = ("_blocks", "_citations", "_cited", "_inputs", "_marks", "_open", "_provider",
+    __slots__ = ("_blocks", "_citations", "_cited", "_inputs", "_marks", "_provider", "open",
                  "texts")  # fmt: skip
 
     def __init__(self, provider: str) -> None:
         self.texts: defaultdict[int, list[str]] = defaultdict(list)
         self._provider = provider
-        self._open: dict[int, dict[str, Any]] = {}
+        self.open: dict[int, dict[str, Any]] = {}
         self._inputs: dict[int, list[str]] = {}
         self._blocks: list[dict[str, Any]] = []
         self._citations: list[dict[str, Any]] = []
         self._cited: dict[int, int] = {}
         self._marks: dict[int, dict[str, Any]] = {}
 
-    def __contains__(self, index: int) -> bool:
-        return index in self._open
-
     def begin(self, index: int, block: dict[str, Any], place: int) -> None:
         """A block of an unknown kind begins; `index` is its number on the wire."""
-        self._open[index] = {**block, PLACE: place}
+        self.open[index] = {**block, PLACE: place}
 
     def grow(self, index: int, delta: dict[str, Any]) -> None:
         """Adds a delta to it: texts go on, other values replace."""
-        block = self._open[index]
+        block = self.open[index]
         for key, value in delta.items():
             if key == "partial_json" and isinstance(value, str):
                 self._inputs.setdefault(index, []).append(value)
@@ -71,7 +69,7 @@ class KeptBlocks:
 
     def end(self, index: int) -> dict[str, Any]:
         """The metadata to send once a block has ended."""
-        if (block := self._open.pop(index, None)) is not None:
+        if (block := self.open.pop(index, None)) is not None:
             if pieces := self._inputs.pop(index, None):
                 block["input"] = _json_or_text("".join(pieces))
             self._blocks.append(block)

@@ -17,6 +17,7 @@ _COUNTS = (
     "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
 )  # fmt: skip
 _DETAILS = "output_tokens_details"
+_KNOWN = frozenset((*_COUNTS, _DETAILS))
 
 
 class UsageCounter:
@@ -29,12 +30,15 @@ class UsageCounter:
 
     def add(self, report: Mapping[str, Any]) -> Usage | None:
         """All that is known after this report; None where it says nothing of tokens."""
+        counted = False
+        for name in _COUNTS if report else ():
+            if type(count := report.get(name)) is int:
+                self._counts[name], counted = count, True
         details = report.get(_DETAILS)
         thinking = details.get("thinking_tokens") if isinstance(details, dict) else None
-        news = {name: report.get(name) for name in _COUNTS} | {"thinking": thinking}
-        known = {name: count for name, count in news.items() if type(count) is int}
-        self._counts.update(known)
-        return self._total() if known else None
+        if type(thinking) is int:
+            self._counts["thinking"], counted = thinking, True
+        return self._total() if counted else None
 
     def _total(self) -> Usage:
         counts = self._counts
@@ -52,5 +56,4 @@ class UsageCounter:
 
 def usage_extras(report: Mapping[str, Any]) -> dict[str, Any]:
     """What a report says besides, under the API's own names: the service tier and such."""
-    known = (*_COUNTS, _DETAILS)
-    return {key: value for key, value in report.items() if key not in known and value is not None}
+    return {key: value for key, value in report.items() if key not in _KNOWN and value is not None}

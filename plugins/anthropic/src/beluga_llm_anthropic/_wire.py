@@ -7,28 +7,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from beluga_llm.plugin import JsonError, dumps_text, typed
+from beluga_llm.plugin import REFUSED, JsonError, dumps_text, strict, typed
 
 
-class Delta(msgspec.Struct, gc=False):
-    """The delta of a `content_block_delta`."""
-
-    type: str = ""
-    text: str = ""
-    thinking: str = ""
-    signature: str = ""
-    partial_json: str = ""
+class _Strict(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", gc=False):
+    """An event or a part of one that holds its type and nothing but these fields."""
 
 
-class DeltaEvent(msgspec.Struct, gc=False):
-    """A `content_block_delta`."""
+class TextDelta(_Strict, tag="text_delta"):
+    text: str
 
-    delta: Delta
-    index: int = 0
+
+class ThinkingDelta(_Strict, tag="thinking_delta"):
+    thinking: str
+
+
+class InputDelta(_Strict, tag="input_json_delta"):
+    partial_json: str
+
+
+class DeltaEvent(_Strict, tag="content_block_delta"):
+    index: int
+    delta: TextDelta | ThinkingDelta | InputDelta
+
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _TextBlock(_Strict, tag="text"):
+    text: _Text
+    citations: None = None
+
+
+class TextAnswer(_Strict, tag="message"):
+    """A whole body that is one text."""
+
+    content: tuple[_TextBlock]
+    stop_reason: _Text
+    id: str | None = None
+    role: str | None = None
+    model: str | None = None
+    stop_sequence: str | None = None
+    stop_details: None = None
+    container: None = None
+    usage: dict[str, Any] | None = None
 
 
 class _Input(msgspec.Struct):
@@ -39,9 +65,19 @@ class _Inputs(msgspec.Struct):
     content: list[_Input]
 
 
-read_delta = typed(DeltaEvent)
+read_delta = strict(DeltaEvent)
+"""The usual `content_block_delta` that a JSON text is; one of REFUSED for anything else."""
+_read_answer = strict(TextAnswer)
 _read_inputs = typed(_Inputs)
 _STRING_OR_SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
+
+
+def read_answer(data: bytes) -> TextAnswer | None:
+    """The whole body that is one text; None for any other."""
+    try:
+        return _read_answer(data)
+    except REFUSED:
+        return None
 
 
 def as_object(value: Any) -> dict[str, Any]:
@@ -63,12 +99,6 @@ def index_of(event: Mapping[str, Any]) -> int:
 def extras(fields: Mapping[str, Any], *known: str) -> dict[str, Any]:
     """What is said besides the fields that are known."""
     return {key: value for key, value in fields.items() if key not in known and value is not None}
-
-
-def delta_of(event: Mapping[str, Any]) -> Delta:
-    """A delta of any shape."""
-    fields = as_object(event.get("delta"))
-    return Delta(*(as_text(fields.get(name)) for name in Delta.__struct_fields__))
 
 
 def initial_input(block: Mapping[str, Any]) -> str:

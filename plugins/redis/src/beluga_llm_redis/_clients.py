@@ -1,9 +1,25 @@
-"""One client per event loop: connections belong to the loop that opened them."""
+"""One client per event loop: connections belong to the loop that opened them.
+
+Each client has a *keeper*, an async generator that waits for nothing: the loop closes it when the
+loop itself shuts down, and with it what nobody has closed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from beluga_llm import ConfigError
+
+SCHEMES = ("redis", "rediss", "unix")
+
+
+class _Opened(NamedTuple):
+    client: Any
+    keeper: AsyncGenerator[None, None]
 
 
 class Clients:
@@ -11,25 +27,97 @@ class Clients:
 
     Args:
         url: of the server; it may hold a password, and is never shown.
+        cluster: the server is a node of a cluster.
+        timeout: seconds to wait for the server; None: as the library does, with repetitions.
+        before_close: is awaited before the client of the running loop is closed.
+
+    Attributes:
+        where: the server, without what is secret.
+
+    Raises:
+        ConfigError: the URL is none of Redis.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        cluster: bool = False,
+        timeout: float | None = None,
+        before_close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.where, self._secrets = _parts(url)
         self._url = url
-        self._of: dict[asyncio.AbstractEventLoop, Any] = {}
+        self._cluster = cluster
+        self._timeout = timeout
+        self._before_close = before_close
+        self._of: dict[asyncio.AbstractEventLoop, _Opened] = {}
 
     def get(self) -> Any:
         """The client of the running loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._of:
-            from redis import asyncio as redis
-
             for dead in [known for known in self._of if known.is_closed()]:
                 del self._of[dead]
-            self._of[loop] = redis.Redis.from_url(self._url)
-        return self._of[loop]
+            self._of[loop] = _Opened(self._open(), _begun(self._keep()))
+        return self._of[loop].client
+
+    def _open(self) -> Any:
+        from redis import asyncio as redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        settings: dict[str, Any] = {}
+        if self._timeout is not None:
+            settings["socket_timeout"] = settings["socket_connect_timeout"] = self._timeout
+            settings["retry"] = Retry(NoBackoff(), 0)
+        kind: Any = redis.RedisCluster if self._cluster else redis.Redis
+        return kind.from_url(self._url, **settings)
 
     async def aclose(self) -> None:
         """Closes the client of the running loop; a later use opens another."""
-        client = self._of.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        opened = self._of.get(asyncio.get_running_loop())
+        await self._close()
+        if opened is not None:
+            await opened.keeper.aclose()
+
+    async def _close(self) -> None:
+        if self._before_close is not None:
+            await self._before_close()
+        opened = self._of.pop(asyncio.get_running_loop(), None)
+        if opened is not None:
+            await opened.client.aclose()
+
+    async def _keep(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await self._close()
+
+    def blot(self, text: str) -> str:
+        """A text without the secrets of the URL."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _begun(keeper: AsyncGenerator[None, None]) -> AsyncGenerator[None, None]:
+    """The loop knows of a generator that has run to its first yield, and closes it at its end."""
+    with contextlib.suppress(StopIteration):
+        keeper.__anext__().send(None)
+    return keeper
+
+
+def _parts(url: str) -> tuple[str, list[str]]:
+    """Where a URL leads, and what is secret in it; no text of an error repeats any of it."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigError("the port in the URL of Redis is not valid") from None
+    if parts.scheme not in SCHEMES:
+        expected = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise ConfigError(f"the URL of Redis must begin with one of {expected}")
+    where = parts.path if parts.scheme == "unix" else f"{host or 'localhost'}:{port or 6379}"
+    password = parts.password or ""
+    return where, sorted({password, unquote(password)} - {""}, key=len, reverse=True)

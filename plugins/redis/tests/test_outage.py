@@ -1,0 +1,237 @@
+"""No Redis: at the start, in the middle, for a while; and a Redis that has lost everything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import secrets
+import signal
+from typing import Any
+
+import pytest
+
+pytest.importorskip("redis", reason="redis is not installed")
+pytest.importorskip("beluga_llm_redis", reason="beluga-llm-redis is not installed")
+
+from beluga_llm import AIMessage, ProviderLimits, StoreError, with_limits
+from beluga_llm.plugin import LimitDemand, LimitRefusal
+from beluga_llm.testing import MockChatModel
+from beluga_llm_redis import RedisLimiter
+from beluga_llm_redis._limiter import RedisPlace, _share
+
+KEY = ("acme", "", "k", "m")
+SLOTS = LimitDemand(KEY, ProviderLimits(max_concurrent=3, adaptive=False))
+
+
+def reopen(*limiters: RedisLimiter) -> None:
+    """The pause after a failure is over."""
+    for one in limiters:
+        one._door._closed_until = 0.0
+
+
+async def taken(limiter: RedisLimiter, demand: LimitDemand = SLOTS) -> RedisPlace:
+    answer = await limiter.take(demand)
+    assert isinstance(answer, RedisPlace), answer
+    return answer
+
+
+async def told(limiter: RedisLimiter) -> None:
+    """Everything that was reported has arrived."""
+    await limiter.flush()
+    for session in limiter._sessions.values():
+        if session._tasks:
+            await asyncio.wait(session._tasks)
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    ours = [one for one in caplog.records if one.name.startswith("beluga_llm")]
+    return [one.getMessage() for one in ours if one.levelno >= logging.WARNING]
+
+
+@pytest.mark.row("DIST-01")
+async def test_without_redis_from_the_start_the_limits_are_those_of_the_process(
+    absent: Any, caplog: pytest.LogCaptureFixture
+):
+    async with RedisLimiter(absent.url) as limiter:
+        layer = with_limits(ProviderLimits(rpm=3, on_limit="raise"), store=limiter)
+        model = MockChatModel(["fine"] * 9).with_middleware(layer)
+        results = await asyncio.gather(
+            *[model.generate("hi") for _ in range(5)], return_exceptions=True
+        )
+        reopen(limiter)
+        results += await asyncio.gather(model.generate("hi"), return_exceptions=True)
+    failed = [str(one) for one in results if not isinstance(one, AIMessage)]
+    assert failed == ["[mock] rate_limit: RPM limit exceeded"] * 3
+    assert len(warnings_of(caplog)) == 1
+    assert f"no shared limits, Redis at 127.0.0.1:{absent.port} fails (" in caplog.text
+    assert "each process keeps to its share of them until then" in caplog.text
+
+
+@pytest.mark.row("DIST-01")
+async def test_without_redis_requests_may_fail_if_that_is_wanted(absent: Any):
+    async with RedisLimiter(absent.url, on_error="raise") as limiter:
+        model = MockChatModel(["fine"]).with_middleware(with_limits(store=limiter))
+        for _ in range(2):
+            with pytest.raises(StoreError, match="no limits without Redis"):
+                await model.generate("hi")
+        assert limiter.running == 0
+
+
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_no_answer_is_lost_when_redis_goes_and_comes_back(
+    mortal: Any, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    async with RedisLimiter(mortal.url) as limiter:
+        layer = with_limits(ProviderLimits(max_concurrent=4, rpm=6000), store=limiter)
+        model = MockChatModel(["fine"] * 60, delay=0.002).with_middleware(layer)
+
+        async def some() -> None:
+            answers = await asyncio.gather(*[model.generate("hi") for _ in range(20)])
+            assert [one.text for one in answers] == ["fine"] * 20
+
+        running = asyncio.create_task(some())
+        while not limiter.running:
+            await asyncio.sleep(0)
+        await asyncio.to_thread(mortal.stop)
+        await running
+        await some()
+        assert len(warnings_of(caplog)) == 1
+        await asyncio.to_thread(mortal.start)
+        reopen(limiter)
+        await some()
+        assert len(warnings_of(caplog)) == 1
+        assert "limits are shared again" in caplog.text
+        assert limiter.running == 0
+
+
+@pytest.mark.row("DIST-01")
+async def test_a_redis_that_hangs_costs_its_timeout_once(
+    mortal: Any, caplog: pytest.LogCaptureFixture
+):
+    async with RedisLimiter(mortal.url, timeout=0.2) as limiter:
+        model = MockChatModel(["fine"] * 9, delay=0.001).with_middleware(with_limits(store=limiter))
+        await model.generate("hi")
+        os.kill(mortal._process.pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(10):
+                texts = [(await model.generate("hi", timeout=5)).text for _ in range(3)]
+            assert texts == ["fine"] * 3
+        finally:
+            os.kill(mortal._process.pid, signal.SIGCONT)
+    assert len(warnings_of(caplog)) == 1
+    assert "TimeoutError" in caplog.text
+
+
+@pytest.mark.row("DIST-01")
+async def test_an_answer_does_not_wait_for_its_report(mortal: Any):
+    async with RedisLimiter(mortal.url, timeout=2.0) as limiter:
+        place = await taken(limiter)
+        os.kill(mortal._process.pid, signal.SIGSTOP)
+        try:
+            place.release(None)
+            began = asyncio.get_running_loop().time()
+            await limiter.flush()
+            assert asyncio.get_running_loop().time() - began < 1
+        finally:
+            os.kill(mortal._process.pid, signal.SIGCONT)
+
+
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_a_redis_that_has_lost_everything_learns_who_holds_slots(url: str):
+    from redis import asyncio as redis
+
+    name = secrets.token_hex(4)
+    limiters = [RedisLimiter(url, name=name, lease=999.0) for _ in range(3)]
+    a, b, c = limiters
+    held = [await taken(a), await taken(b), await taken(c)]
+    for one in limiters:
+        session = next(iter(one._sessions.values()))
+        session._kept = -math.inf
+        await session.ask()
+    async with redis.Redis.from_url(url) as client:
+        keys = [key async for key in client.scan_iter(match=f"beluga:limits:{{{name}}}:*")]
+        await client.delete(*keys)
+    held[0].release(None)
+    for _ in range(2):  # there is room, but of two it is not known what they hold
+        refusal = await a.take(SLOTS)
+        assert isinstance(refusal, LimitRefusal)
+        assert (refusal.name, refusal.rest > 100) == ("concurrency", True)
+        await next(iter(b._sessions.values()))._renew()
+    await next(iter(c._sessions.values()))._renew()
+    await taken(a)
+    assert isinstance(await a.take(SLOTS), LimitRefusal)
+    for one in limiters:
+        await one.aclose()
+
+
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_a_process_that_is_gone_is_not_waited_for_for_long(url: str):
+    from redis import asyncio as redis
+
+    name = secrets.token_hex(4)
+    a, b = (RedisLimiter(url, name=name, lease=0.6) for _ in range(2))
+    await taken(b)
+    await taken(a)
+    assert next(iter(a._sessions.values())).peers == 2
+    next(iter(b._sessions.values()))._closed = True  # it renews nothing any more
+    async with redis.Redis.from_url(url) as client:
+        keys = [key async for key in client.scan_iter(match=f"beluga:limits:{{{name}}}:*")]
+        await client.delete(*keys)
+    layer = with_limits(ProviderLimits(max_concurrent=2, max_wait=9), store=a)
+    assert (await MockChatModel(["fine"]).with_middleware(layer).generate("hi")).text == "fine"
+    for one in (a, b):
+        await one.aclose()
+
+
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_slots_taken_without_redis_are_known_to_it_afterwards(mortal: Any):
+    one, other = (RedisLimiter(mortal.url, lease=60.0) for _ in range(2))
+    place = await taken(one)
+    await taken(other)
+    for session in (*one._sessions.values(), *other._sessions.values()):
+        session._kept = -math.inf
+        await session.ask()
+        assert session.peers == 2
+    await asyncio.to_thread(mortal.stop)
+    assert isinstance(await one.take(SLOTS), LimitRefusal)
+    place.release(None)
+    await taken(one)  # its share: one of three, for two processes
+    await asyncio.to_thread(mortal.start)
+    reopen(one, other)
+    for limiter in (one, other):
+        await next(iter(limiter._sessions.values()))._renew()
+    await taken(other)
+    assert isinstance(await other.take(SLOTS), LimitRefusal)
+    for limiter in (one, other):
+        await limiter.aclose()
+
+
+@pytest.mark.row("DIST-01")
+def test_a_process_on_its_own_has_its_share():
+    limits = ProviderLimits(rps=9, rpm=100, tpm=10_000, max_concurrent=2)
+    demand = LimitDemand(KEY, limits, 4000)
+    assert _share(demand, 1) is demand
+    share = _share(demand, 4)
+    assert share.limits == ProviderLimits(rps=2, rpm=25, tpm=2500, max_concurrent=1)
+    assert share.tokens == 2500  # what is more than the share would never begin
+    assert _share(LimitDemand(KEY, ProviderLimits(rpm=9), 0), 3).limits == ProviderLimits(rpm=3)
+
+
+@pytest.mark.row("DIST-01", "KEYS-01")
+async def test_no_text_shows_a_password(mortal: Any, caplog: pytest.LogCaptureFixture):
+    from redis import asyncio as redis
+
+    caplog.set_level(logging.DEBUG)
+    async with redis.Redis.from_url(mortal.url) as client:
+        await client.config_set("requirepass", "another")
+    secret = f"redis://:hunter2%21@127.0.0.1:{mortal.port}/0"
+    async with RedisLimiter(secret, on_error="raise") as limiter:
+        with pytest.raises(StoreError) as caught:
+            await limiter.take(SLOTS)
+        texts = [repr(limiter), str(caught.value), repr(caught.value), caplog.text]
+        assert "hunter2" not in "".join(texts)
+        assert "AuthenticationError" in caplog.text
+        assert limiter._clients.blot("hunter2! hunter2%21") == "*** ***"
