@@ -186,7 +186,7 @@ def plugins(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def ray(session: nox.Session) -> None:
-    """beluga-llm-ray on a local Ray, which is 600 MB of packages and wants two minutes."""
+    """beluga-llm-ray on a local Ray, which is 600 MB of packages and wants some minutes."""
     names = ("beluga_llm", "beluga_llm_openai", "beluga_llm_ray")
     install_wheels(session, *names, extras="[cli,testing]")
     session.install(f"{next(DIST.glob('beluga_llm_ray-*.whl'))}[ray]")

@@ -32,6 +32,16 @@ TOP = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Files of the top level that are pages too."""
 
 _LINK = re.compile(r"(?<=\]\()([^)#:\s]+)(?=[)#])")
+PUBLIC = {
+    name: f"beluga_llm.{name}"
+    for section in SITE["api"]
+    if "module" not in section
+    for name in section["names"]
+}
+"""The names of `beluga_llm`, and where the reference has them."""
+
+_PROSE = re.compile(r"(^```.*?^```$|^#.*?$)|^[^\n]+$", re.MULTILINE | re.DOTALL)
+_NAME = re.compile(r"(?<![\[`])`(%s)`(?![`\]])" % "|".join(sorted(PUBLIC)))  # noqa: UP031
 INHERITS = {"ChatModel", "ChatModelConformance", "DialectConformance"}
 """Classes whose public methods stand in private bases."""
 
@@ -73,8 +83,8 @@ def assemble(source: Path) -> None:
 
 
 def copied(page: Path, to: Path) -> None:
-    """Copies a page, with links that suit the site."""
-    to.write_text(adapted(page.read_text("utf-8"), page.parent), "utf-8")
+    """Copies a page, with links that suit the site, and to the reference of names."""
+    to.write_text(with_references(adapted(page.read_text("utf-8"), page.parent)), "utf-8")
 
 
 def adapted(text: str, folder: Path) -> str:
@@ -86,6 +96,15 @@ def adapted(text: str, folder: Path) -> str:
     """
     linked = _LINK.sub(lambda found: on_site(folder / "x", found[1]), text)
     return re.sub(r"\[`?([^\]`]+)`?\]\(!file\)", r"`\1`", linked)
+
+
+def with_references(text: str) -> str:
+    """Markdown in which public names in code, but for headings and blocks, are links."""
+    return _PROSE.sub(lambda found: found[0] if found[1] else _referring(found[0]), text)
+
+
+def _referring(line: str) -> str:
+    return _NAME.sub(lambda found: f"{{py:obj}}`{found[1]} <{PUBLIC[found[1]]}>`", line)
 
 
 def on_site(page: Path, link: str) -> str:
@@ -101,15 +120,16 @@ def on_site(page: Path, link: str) -> str:
 def navigation() -> Iterator[str]:
     """The hidden tables of contents, which the side bar shows."""
     for group in SITE["pages"]:
-        names = list(group["names"])
-        if group["title"] == "Reference":
-            names += [f"api/{section['page']}" for section in SITE["api"]]
-        yield _toctree(group["title"], names)
+        yield _toctree(group["title"], group["names"])
+    yield _toctree("API", [f"api/{section['page']}" for section in SITE["api"]])
     yield _toctree("Project", [Path(page).stem for page in TOP.values()])
 
 
 def _toctree(title: str, names: list[str]) -> str:
-    return "\n".join(["\n```{toctree}", ":hidden:", f":caption: {title}", "", *names, "```\n"])
+    short = SITE["titles"]
+    lines = [f"{short[name]} <{name}>" if name in short else name for name in names]
+    options = [":hidden:", ":titlesonly:", f":caption: {title}"]
+    return "\n".join(["\n```{toctree}", *options, "", *lines, "```\n"])
 
 
 def api_page(section: dict[str, Any]) -> str:

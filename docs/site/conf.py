@@ -31,9 +31,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 88
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
-toc_object_entries = False
+toc_object_entries_show_parents = "hide"
 
 
 def setup(app: object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-_STARS = re.compile(r"(?<=[(\"])\*+")
+_STARS = re.compile(r'(?<=[("])\*+|(?<=\w )\*+(?=\w)')
 
 
 def as_rst(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:

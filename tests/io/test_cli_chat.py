@@ -218,6 +218,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "beluga_llm", *args],
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            env={**os.environ, "TERM": "xterm", "NO_COLOR": "", "PYTHONUTF8": "1"},
         )  # fmt: skip
         os.close(theirs)
         self.shown = ""
@@ -311,6 +312,17 @@ def test_reasoning_is_shown_on_a_terminal(server: FakeServer):
         assert "\x1b[2mlet" in terminal.shown
         plain = re.sub(r"\x1b\[\d+m", "", terminal.shown)
         assert plain == "let me think\r\n\r\ndone\r\n"
+
+
+@pytest.mark.row("CLI-04")
+@needs_terminals
+def test_markdown_has_styles_on_a_terminal(server: FakeServer):
+    server.reply("a **strong** `word`\x07")
+    with Terminal(to(server, "hi")) as terminal:
+        assert terminal.end() == 0
+        assert terminal.shown == (
+            "a \x1b[1m**strong**\x1b[0m \x1b[36m`word`\x1b[0m\N{REPLACEMENT CHARACTER}\r\n"
+        )
 
 
 @pytest.mark.row("CLI-04")

@@ -36,15 +36,16 @@ provider, such as its options and what it refuses, is in the README of its distr
 
 | you have, or want | take |
 | --- | --- |
-| a key of a vendor | the vendor's own: `openai`, `anthropic`, `google`, `mistral`, `cohere`, `xai`, `deepseek` |
-| models in your company's cloud | `azure`, `vertex`, `bedrock`; Claude there also as `vertex-anthropic`, `bedrock-anthropic` |
+| a key of a vendor | its own: `openai`, `anthropic`, `google`, `mistral`, `cohere`, `xai` |
+| models in your cloud | `azure`, `vertex`, `bedrock` |
+| Claude in your cloud | `vertex-anthropic`, `bedrock-anthropic` |
 | open models, hosted and fast | `groq`, `cerebras`, `together`, `fireworks`, `sambanova` |
 | one key for many vendors | `openrouter`, `vercel`, `huggingface` |
 | a gateway that you run | `litellm`, `bifrost`; any other one as `openai-compatible` |
 | models on this machine | `ollama`, `llamacpp`, `lmstudio` |
 | models on your own GPUs | `vllm` |
 | answers with sources from the web | `perplexity` |
-| reasoning, signatures, files and caching as the vendor has them | the vendor's own wire format: `anthropic`, `google`, `openai` with `api="responses"` |
+| reasoning that is kept between turns | `anthropic`, `google`, `openai` with `api="responses"` |
 | to try things out, or to test | `demo`, `mock` |
 """
 

@@ -64,6 +64,7 @@ ODD_CHOICE = st.fixed_dictionaries(
         "finish_reason": st.sampled_from([None, "stop", "length", "", 3]),
         "logprobs": st.none() | ODD,
         "content_filter_results": st.sampled_from([{}, {"hate": {"filtered": False}}, None]),
+        "message": st.sampled_from([{"content": "m"}, None]),
         "odd": ODD,
     },
 )
@@ -87,6 +88,15 @@ FRAME = st.fixed_dictionaries(
     {"choices": st.lists(CHOICE, min_size=1, max_size=1)},
     optional={"obfuscation": st.sampled_from(["pad", "padding"])},
 )
+OTHER_FRAME = st.fixed_dictionaries(
+    {"choices": st.lists(CHOICE, min_size=1, max_size=1)},
+    optional={
+        "id": st.just("c2"),
+        "model": st.just("n"),
+        "created": st.just(2),
+        "provider": st.sampled_from(["p", "q"]),
+    },
+)
 ENDS = st.sampled_from([b"[DONE]", b"", b"null", b"{"])
 
 
@@ -97,10 +107,11 @@ def written(found: dict[str, Any]) -> bytes:
 @st.composite
 def streams(draw: st.DrawFn) -> list[bytes]:
     """A stream that begins as usual, and in which odd frames come between runs of usual ones."""
-    lines = [written({"choices": [{"index": 0, "delta": {"content": "a"}}]})] * 2
+    begun = draw(st.sampled_from(["a", ""]))
+    lines = [written({"choices": [{"index": 0, "delta": {"content": begun}}]})] * 2
     for _ in range(draw(st.integers(1, 3))):
         lines += map(written, draw(st.lists(FRAME, min_size=1, max_size=4)))
-        odd = draw(ODD_FRAME.map(written) | ODD_FRAME.map(written) | ENDS | st.none())
+        odd = draw(OTHER_FRAME.map(written) | ODD_FRAME.map(written) | ENDS | st.none())
         lines += [odd] if odd is not None else []
     return lines
 

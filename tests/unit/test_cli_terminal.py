@@ -158,3 +158,33 @@ def test_bytes_that_are_no_text_are_refused():
     done = command("chat", "-m", "demo", "Gr\udcfc\udcdfe", env=utf8)
     assert done.returncode == 2
     assert b"error: the prompt is no text in UTF-8" in done.stderr
+
+
+@pytest.mark.row("CLI-04")
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands_and_options(shell: str):
+    """What docs/cli.md tells to put into the shell's settings, and what that asks for then."""
+    name = "_BELUGA_LLM_COMPLETE"
+    environment = {key: value for key, value in os.environ.items() if key != name}
+    words = {"COMP_WORDS": "beluga-llm chat --at", "COMP_CWORD": "--at" if shell == "fish" else "2"}
+    program = "from beluga_llm.cli import main; main()"
+    for instruction, expected in ((f"{shell}_source", name), (f"{shell}_complete", "--attach")):
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+            env={**environment, **words, name: instruction},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+
+
+@pytest.mark.row("CLI-04")
+def test_every_command_says_what_it_does_in_one_line_and_gives_examples():
+    from click.testing import CliRunner
+
+    from beluga_llm.cli._app import app
+
+    listed = CliRunner().invoke(app, ["--help"], prog_name="beluga-llm").output
+    assert "..." not in listed.partition("Commands:")[2]
+    for name in app.commands:
+        shown = CliRunner().invoke(app, [name, "--help"], prog_name="beluga-llm").output
+        assert f"  beluga-llm {name}" in shown.partition("Example")[2]

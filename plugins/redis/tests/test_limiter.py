@@ -133,6 +133,25 @@ async def test_a_request_counts_from_its_answer_or_a_moment_after_its_start(url:
         assert (await fleet.refused(1, need)).seconds == pytest.approx(60.0, abs=1e-5)
 
 
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_a_process_that_hears_late_of_its_place_counts_from_then_on(url: str):
+    need = demand(100, rpm=1, tpm=100)
+    async with Fleet(url) as fleet:
+        session = fleet.limiters[0]._session(need)
+        ask = session.ask
+
+        async def slow(*args: Any, **options: Any) -> Any:
+            reply = await ask(*args, **options)
+            fleet.time.now += 7.0
+            return reply
+
+        session.ask = slow  # type: ignore[method-assign]  # the answer takes its time
+        await fleet.take(0, need)
+        session.ask = ask  # type: ignore[method-assign]
+        await fleet.told(0)
+        assert (await fleet.refused(1, need)).seconds == pytest.approx(60.0, abs=1e-5)
+
+
 @pytest.mark.row("DIST-01")
 async def test_what_is_known_is_not_asked_again(url: str):
     async with Fleet(url) as fleet:
@@ -302,6 +321,18 @@ async def test_a_call_costs_two_round_trips(url: str):
             assert (await model.generate("hi")).text == "fine"
         assert limiter._door.trips - before == 16
         assert limiter.running == 0
+
+
+@pytest.mark.row("DIST-01")
+async def test_a_crowd_needs_few_connections(url: str, caplog: pytest.LogCaptureFixture):
+    asyncio.get_running_loop().set_debug(False)  # which costs more than the calls
+    async with RedisLimiter(url, name=secrets.token_hex(4), timeout=9.0) as limiter:
+        limits = ProviderLimits(rpm=900, on_limit="raise")
+        model = MockChatModel(["fine"] * 300).with_middleware(with_limits(limits, store=limiter))
+        answers = await asyncio.gather(*[model.generate("hi") for _ in range(300)])
+        assert len(answers) == 300
+        assert limiter._door.trips < 600  # the ends of several are reported together
+        assert "no shared limits" not in caplog.text
 
 
 @pytest.mark.row("DIST-01", "RATE-08")

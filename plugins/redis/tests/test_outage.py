@@ -209,6 +209,33 @@ async def test_slots_taken_without_redis_are_known_to_it_afterwards(mortal: Any)
         await limiter.aclose()
 
 
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_what_began_without_redis_counts_when_it_is_back(
+    mortal: Any, caplog: pytest.LogCaptureFixture
+):
+    limits = ProviderLimits(rpm=5, tpm=1000, adaptive=False)
+    demand, wanted = LimitDemand(KEY, limits, 150), LimitDemand(KEY, limits, 700)
+    one, other = (RedisLimiter(mortal.url) for _ in range(2))
+    await taken(other, demand)
+    one._door._closed_until = math.inf  # for this process alone it is gone
+    alone = [await taken(one, demand), await taken(one, demand)]
+    alone[0].release(50)
+    reopen(one)
+    await taken(one, demand)
+    refusal = await other.take(wanted)
+    assert isinstance(refusal, LimitRefusal)
+    assert refusal.name == "TPM"
+    alone[1].release(0)
+    await told(one)
+    assert isinstance(await other.take(LimitDemand(KEY, limits, 650)), RedisPlace)
+    refusal = await one.take(LimitDemand(KEY, limits, 1))
+    assert isinstance(refusal, LimitRefusal)
+    assert refusal.name == "RPM"
+    for limiter in (one, other):
+        await limiter.aclose()
+    assert not warnings_of(caplog)
+
+
 @pytest.mark.row("DIST-01")
 def test_a_process_on_its_own_has_its_share():
     limits = ProviderLimits(rps=9, rpm=100, tpm=10_000, max_concurrent=2)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+import sys
+
 import pytest
 
 pytest.importorskip("redis", reason="redis is not installed")
 pytest.importorskip("beluga_llm_redis", reason="beluga-llm-redis is not installed")
 
-from beluga_llm import StoreError
-from beluga_llm_redis import RedisCache, RedisSessionStore
+from beluga_llm import StoreError, with_cache
+from beluga_llm._named_stores import limit_stores, open_named
+from beluga_llm.testing import MockChatModel
+from beluga_llm_redis import RedisCache, RedisLimiter, RedisSessionStore
 
 
 @pytest.mark.row("DIST-01")
@@ -42,6 +48,95 @@ async def test_a_conversation_is_written_only_over_what_was_read(url: str):
 
 
 @pytest.mark.row("DIST-01")
-@pytest.mark.parametrize("kind", [RedisCache, RedisSessionStore])
+@pytest.mark.parametrize("kind", [RedisCache, RedisSessionStore, RedisLimiter])
 def test_a_password_is_not_shown(kind: type):
     assert "hunter2" not in repr(kind("redis://:hunter2@host/0"))
+
+
+INCREASE = """
+import asyncio, sys
+from beluga_llm import StoreError
+from beluga_llm_redis import RedisSessionStore
+
+async def main():
+    store, conflicts = RedisSessionStore(sys.argv[1]), 0
+    for _ in range(25):
+        while True:
+            held = await store.load(sys.argv[2])
+            try:
+                await store.save(sys.argv[2], b"%d" % (int(held or b"0") + 1), 60, held)
+                break
+            except StoreError as error:
+                assert error.conflict
+                conflicts += 1
+    await store.aclose()
+    print(conflicts)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_no_change_of_a_conversation_is_lost_between_processes(url: str):
+    """Eight processes count to 25 each, in the same one."""
+    name, pipe = f"count-{secrets.token_hex(4)}", asyncio.subprocess.PIPE
+    arguments = [sys.executable, "-c", INCREASE, url, name]
+    processes = [
+        await asyncio.create_subprocess_exec(*arguments, stdout=pipe, stderr=pipe) for _ in range(8)
+    ]
+    said = await asyncio.gather(*[one.communicate() for one in processes])
+    assert [error for _, error in said] == [b""] * 8
+    store = RedisSessionStore(url)
+    assert await store.load(name) == b"200"
+    await store.delete(name)
+    await store.aclose()
+
+
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_of_concurrent_writers_one_wins(url: str):
+    stores = [RedisSessionStore(url) for _ in range(8)]
+    name = f"race-{secrets.token_hex(4)}"
+    held = None
+    for turn in range(20):
+        results = await asyncio.gather(
+            *[store.save(name, b"%d %d" % (turn, n), 60, held) for n, store in enumerate(stores)],
+            return_exceptions=True,
+        )
+        winners = [n for n, one in enumerate(results) if one is None]
+        assert len(winners) == 1
+        assert all(isinstance(one, StoreError) for one in results if one is not None)
+        held = await stores[0].load(name)
+        assert held == b"%d %d" % (turn, winners[0])
+    for store in stores:
+        await store.aclose()
+
+
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_a_cache_with_concurrent_writers_gives_whole_values(url: str):
+    prefix = f"race-{secrets.token_hex(4)}:"
+    caches = [RedisCache(url, prefix=prefix) for _ in range(8)]
+    values = [b"%d" % n * 50_000 for n in range(8)]
+
+    async def write(n: int) -> None:
+        for _ in range(10):
+            await caches[n].set("key", values[n], 60)
+            assert await caches[n].get("key") in values
+
+    await asyncio.gather(*[write(n) for n in range(8)])
+    await caches[0].clear()
+    assert await caches[1].get("key") is None
+    for cache in caches:
+        await cache.aclose()
+
+
+@pytest.mark.row("DIST-01")
+async def test_stores_are_found_by_their_url(url: str):
+    cache = with_cache(url)
+    model = MockChatModel(["fine"]).with_middleware(cache)
+    prompt = secrets.token_hex(4)
+    for _ in range(2):
+        assert (await model.generate(prompt, temperature=0)).text == "fine"
+    assert isinstance(cache.store, RedisCache)
+    await cache.store.aclose()
+    assert isinstance(open_named(limit_stores, url), RedisLimiter)
+    assert isinstance(open_named(limit_stores, "rediss"), RedisLimiter)

@@ -35,7 +35,7 @@ def say(**facts: Any) -> None:
 def limiter_of(job: dict[str, Any]) -> RedisLimiter:
     """A limiter whose minute may be shorter than that of others."""
     _limiter.COLD = _limiter.LATE = job["late"]
-    limiter = RedisLimiter(job["url"], name=job["name"], lease=job["lease"])
+    limiter = RedisLimiter(job["url"], name=job["name"], lease=job["lease"], timeout=9.0)
     minute = job["minute"]
     limiter._terms = Terms(
         job["lease"], limiter.prefix, time.monotonic, periods=(1.0, minute, minute)

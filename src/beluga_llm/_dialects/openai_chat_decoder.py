@@ -42,6 +42,7 @@ from beluga_llm._usage import NO_USAGE
 _NO_EXTRAS = frozenset(("id", "object", "model", "choices", "usage", "error", "obfuscation", "p"))
 _PINGS = frozenset(("ping", "keepalive", "keep-alive", "heartbeat"))
 _DATA_EVENTS = frozenset(("", "message"))
+_THOUGHTS = frozenset(("reasoning_content", "reasoning"))
 _MISSES = 4
 
 
@@ -77,8 +78,7 @@ class ChatDecoder(Decoder):
         self._usual: Frame | None = None
         self._only: Choice | None = None
         self._logprobs = _wants_logprobs(request, provider)
-        known = ("reasoning_content", "reasoning")
-        self._reasoning_names = tuple(name for name in quirks.reasoning_fields if name in known)
+        self._other_thoughts = _THOUGHTS.difference(quirks.reasoning_fields)
 
     def feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
         """The chunks of one frame; see Decoder."""
@@ -116,11 +116,12 @@ class ChatDecoder(Decoder):
         if frame != usual:
             return None
         text, thought = delta.content or "", ""
-        calls = state.calls.of_frame(delta.tool_calls) if delta.tool_calls else ()
         if delta.reasoning_content or delta.reasoning:
-            for name in self._reasoning_names:
-                if thought := getattr(delta, name) or "":
-                    break
+            thoughts = {name: getattr(delta, name) for name in _THOUGHTS}
+            if any(thoughts[name] for name in self._other_thoughts):
+                return None
+            thought = next(filter(None, map(thoughts.get, self._quirks.reasoning_fields)), "")
+        calls = state.calls.of_frame(delta.tool_calls) if delta.tool_calls else ()
         if text or calls:
             state.began = True
             chunk = StreamChunk(text, tool_calls=calls, choice=state.index)

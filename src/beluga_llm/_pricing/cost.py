@@ -75,8 +75,9 @@ def _written_1h(facts: Mapping[str, Any]) -> int:
     Amazon Bedrock's `cacheDetails`: "CacheDetail" of its API reference.
     """
     written, details = facts.get("cache_creation"), facts.get("cacheDetails")
-    counts = [written.get("ephemeral_1h_input_tokens")] if isinstance(written, Mapping) else []
-    for entry in details if isinstance(details, list | tuple) else ():
-        if isinstance(entry, Mapping) and entry.get("ttl") == "1h":
-            counts.append(entry.get("inputTokens"))
+    entries = details if isinstance(details, list | tuple) else ()
+    hourly = [one for one in entries if isinstance(one, Mapping) and one.get("ttl") == "1h"]
+    counts = [one.get("inputTokens") for one in hourly]
+    if isinstance(written, Mapping):
+        counts.append(written.get("ephemeral_1h_input_tokens"))
     return sum(count for count in counts if type(count) is int and count > 0)

@@ -122,9 +122,6 @@ def _talk(runner: asyncio.Runner, conversation: Conversation, parts: list[Conten
         if line == "/help":
             click.echo(COMMANDS, err=True)
             continue
-        if not _is_unicode(line):
-            click.echo("error: this line is no text in UTF-8", err=True)
-            continue
         try:
             runner.run(conversation.ask([*parts, line]))
             parts = []

@@ -78,7 +78,7 @@ class RedisLimiter:
         prefix: str = "beluga:limits:",
         lease: float = 10.0,
         on_error: Literal["local", "raise"] = "local",
-        timeout: float = 1.0,
+        timeout: float = 2.0,
         cluster: bool = False,
     ) -> None:
         _check(name, prefix, lease=lease, on_error=on_error, timeout=timeout)
@@ -112,6 +112,7 @@ class RedisLimiter:
         if known := self._still_known(who):
             return known
         number, maybe = f"{session.me}:{next(self._numbers)}", True
+        asked_at = self._terms.clock()
         try:
             reply = await session.ask(self._asked(demand, session, number))
             maybe = False
@@ -126,7 +127,10 @@ class RedisLimiter:
         if reply.name:
             return self._refused(who, reply)
         local = await self._mirror(demand)
-        return RedisPlace(self, session, demand, number=number, reply=reply, local=local)
+        place = RedisPlace(self, session, demand, number=number, reply=reply, local=local)
+        if self._terms.clock() - asked_at > self._late:
+            place.begins_now()  # later than Redis was told
+        return place
 
     def leave(self, demand: LimitDemand) -> None:
         """Takes this process out of the line, until it asks again."""
@@ -262,7 +266,7 @@ class RedisPlace:
         local: LimitPlace | None,
     ) -> None:
         self._limiter, self._session, self._local = limiter, session, local
-        self._id, self._gate = number, _digest(demand.key)
+        self._id, self._gate, self._tokens = number, _digest(demand.key), demand.tokens
         self._governs = reply is not None and demand.limits.adaptive
         self._closings = 0 if reply is None else reply.closings
         self._since = limiter._terms.clock()
@@ -272,6 +276,13 @@ class RedisPlace:
         session.places.add(number)
         if demand.limits.max_concurrent:
             session.hold(number)
+        if reply is None:  # Redis hears of it when it is back
+            self.begins_now()
+
+    def begins_now(self) -> None:
+        """Has the request count from now on, if Redis does not know when it began."""
+        clock, late, cost = self._limiter._terms.clock, self._limiter._late, self._tokens
+        self._report(60.0, since=clock(), late=late, windows=self._windows, cost=cost)
 
     def accepted(self, facts: Mapping[str, Any] | None) -> None:
         """The provider answers."""

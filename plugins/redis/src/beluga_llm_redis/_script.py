@@ -239,11 +239,26 @@ local function undo(id, it)
     for _, key in ipairs({RPS, RPM, SLOTS, it.second}) do call('ZREM', key, id) end
 end
 
+local function begun(one)
+    for _, n in ipairs(one.windows) do
+        if one.begun < r.periods[n] then
+            local added = call('ZADD', KEYS[n], num(now - one.begun + one.late), one.id)
+            keep(KEYS[n], r.periods[n] + LATER)
+            if n == 3 and added == 1 then
+                call('HSET', COSTS, one.id, one.cost)
+                call('HINCRBY', COSTS, 'sum', one.cost)
+                keep(COSTS, r.periods[3] + LATER)
+            end
+        end
+    end
+end
+
 -- what was reported
 
 for _, one in ipairs(r.reports) do
     local it = gate(one.g)
     if one.undo then undo(one.id, it) end
+    if one.begun then begun(one) end
     if one.who then leave(one.who, it) end
     if one.age then
         local at = num(now - one.age)

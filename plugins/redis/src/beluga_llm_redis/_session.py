@@ -29,6 +29,8 @@ REMEMBERED = 200.0
 """Seconds after the last command within which Redis keeps the state, if nothing happens to it."""
 OFTEN = 1.0
 """Seconds between two signs of life, which also put off the end of the keys."""
+LANES = 8
+"""Commands at the same time, and so connections. Others wait; their reports go together."""
 MANY = 1000
 """Reports that are kept while there is no Redis; and leases that one command renews."""
 
@@ -97,6 +99,7 @@ class Session:
         self._sending: asyncio.TimerHandle | None = None
         self._renewing: asyncio.TimerHandle | None = None
         self._closed = False
+        self._lanes = asyncio.Semaphore(LANES)
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -112,6 +115,10 @@ class Session:
         Raises:
             UnreachableError: there is no Redis.
         """
+        async with self._lanes:
+            return await self._ask(take, renew=renew, bye=bye)
+
+    async def _ask(self, take: dict[str, Any] | None, *, renew: Sequence[str], bye: bool) -> Reply:
         reports, self._reports = self._reports, {}
         if self._terms.clock() - self._last > REMEMBERED:
             self._epoch = None
@@ -194,7 +201,8 @@ class Session:
             number: the request.
             gate: of which model.
             within: seconds.
-            **facts: what the script reads; `at`: when the request was answered.
+            **facts: what the script reads; `at`: when the request was answered; `since`: when it
+                began without Redis.
         """
         if asyncio._get_running_loop() is self.loop:
             self._note(number, gate, within, facts)
@@ -230,8 +238,10 @@ class Session:
             self._spawn(self._deliver())
 
     async def _deliver(self) -> None:
-        with contextlib.suppress(UnreachableError):
-            await self.ask()
+        async with self._lanes:
+            if self._reports:
+                with contextlib.suppress(UnreachableError):
+                    await self._ask(None, renew=(), bye=False)
 
     async def flush(self) -> None:
         """Sends what is to be reported, and waits a moment for it to be taken."""
@@ -289,6 +299,7 @@ class Session:
 def _report(one: dict[str, Any], gate: int, now: float) -> dict[str, Any]:
     """A report as the script reads it, which knows no time of ours."""
     sent = {**one, "g": gate}
-    if "at" in sent:
-        sent["age"] = max(now - sent.pop("at"), 0.0)
+    for ours, theirs in (("at", "age"), ("since", "begun")):
+        if ours in sent:
+            sent[theirs] = max(now - sent.pop(ours), 0.0)
     return sent
