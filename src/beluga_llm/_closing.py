@@ -4,7 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Closing:
+    """What has an `aclose` is an async context manager: it is closed when its block is left."""
+
+    async def aclose(self) -> None:
+        """Closes what was opened here."""
+        raise NotImplementedError  # pragma: no cover -- all have their own
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
 
 async def close_each(closers: Iterable[Callable[[], Awaitable[None]]]) -> list[Exception]:

@@ -20,7 +20,7 @@ from beluga_llm._batch.doors import Batches
 from beluga_llm._call import Call, Chunks, Layer, Middleware, drive
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._chat_stream import ChatStream
-from beluga_llm._closing import close_each
+from beluga_llm._closing import Closing, close_each
 from beluga_llm._config import ProviderConfig
 from beluga_llm._layers import check_middleware, closer_of
 from beluga_llm._log_records import keep_quiet
@@ -46,8 +46,6 @@ from beluga_llm._validate import (
 )
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from beluga_llm._health import Health
     from beluga_llm._keywords import CallKeywords, OptionKeywords
     from beluga_llm._tokens import TokenCount
@@ -55,7 +53,7 @@ if TYPE_CHECKING:
 _TOOLS = frozenset(("tools",))
 
 
-class ChatModel(Batches, ABC):
+class ChatModel(Batches, Closing, ABC):
     """A language model to talk to; safe for any number of tasks at once.
 
         reply = await model.generate("What is 2+2?")
@@ -274,17 +272,6 @@ class ChatModel(Batches, ABC):
         from beluga_llm._health import one_token
 
         await one_token(self)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     # --- the way of a request ----------------------------------------------------------------
 

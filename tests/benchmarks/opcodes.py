@@ -1,5 +1,7 @@
 """How many Python instructions a call, a chunk and a message of a history cost, as JSON.
 
+    python opcodes.py [messages]    with "messages", of Anthropic's messages
+
 Counted, not timed: the same on every machine and on every run. Only what this process executes
 counts, over a transport that answers from memory.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import FrameType
 from typing import Any
 
@@ -86,6 +88,27 @@ def burst(size: int, *layers: llm.Middleware) -> llm.ChatModel:
     return model("text/event-stream", *pieces, server.END[b"chat"]).with_middleware(*layers)
 
 
+def fragments(size: int) -> llm.ChatModel:
+    """A model that streams one tool call in so many fragments, 64 to a piece."""
+    pieces = [server.FRAGMENT * 64] * (size // 64)
+    return model("text/event-stream", server.CALL, *pieces, server.END[b"chat"])
+
+
+def messages(size: int) -> llm.ChatModel:
+    """A model of Anthropic's that streams so many chunks, 64 to a piece."""
+    text = (server.CHUNK[b"messages"] % b" word") * 64
+    pieces = (server.BEGIN[b"messages"], *[text] * (size // 64), server.END[b"messages"])
+    transport = Ready("text/event-stream", pieces)
+    return llm.create("anthropic/m", base_url="http://x", api_key="k", transport=transport)
+
+
+async def each(made: Callable[[int], llm.ChatModel]) -> float:
+    """Instructions for each further chunk of a stream."""
+    await read(made(64))
+    few, many = [await instructions(read(made(size))) for size in (640, 6400)]
+    return (many - few) / 5760
+
+
 async def counts() -> dict[str, float]:
     """Instructions by what they are for."""
     plain = model("application/json", *WHOLE)
@@ -103,10 +126,14 @@ async def counts() -> dict[str, float]:
         "call": await instructions(plain.generate("hi")),
         "call with the recommended stack": await instructions(stack.generate("hi")),
         "chunk": (many - few) / 5760,
+        "tool fragment": await each(fragments),
         "layer, per chunk": (layered_many - layered_few - many + few) / 5760,
         "message": (far - near) / 1000,
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(counts())))
+    if "messages" in sys.argv:
+        print(json.dumps({"chunk": asyncio.run(each(messages))}))
+    else:
+        print(json.dumps(asyncio.run(counts())))

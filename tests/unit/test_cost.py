@@ -19,6 +19,7 @@ KNOWN = {
     "call": 5050,
     "call with the recommended stack": 14400,
     "chunk": 200,
+    "tool fragment": 315,
     "layer, per chunk": 9,
     "message": 115,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from beluga_llm._clock import SYSTEM_CLOCK, WALL_CLOCK, Clock
+from beluga_llm._closing import Closing
 from beluga_llm._errors import ConfigError
 from beluga_llm._faults import Faults
 from beluga_llm._sqlite import SQLiteFile
@@ -41,7 +42,7 @@ class CacheStore(Protocol):
         ...
 
 
-class MemoryCache(Faults):
+class MemoryCache(Faults, Closing):
     """A store in this process; when it is full, the value goes that was not asked for longest.
 
     Tests look into it with `keys()` and have it fail with `fail_next(error)`.
@@ -117,7 +118,7 @@ CREATE INDEX IF NOT EXISTS answers_until ON answers (until);
 """
 
 
-class SQLiteCache:
+class SQLiteCache(Closing):
     """A store in one file, for several processes and the next start; its values are JSON text.
 
     The file is opened at the first use, and all work is done in threads. A process that is killed

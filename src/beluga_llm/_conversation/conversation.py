@@ -19,6 +19,7 @@ from beluga_llm._accept import begin
 from beluga_llm._call import Call, Chunks, drive
 from beluga_llm._chat_stream import ChatStream
 from beluga_llm._clock import WALL_CLOCK, Clock
+from beluga_llm._closing import Closing, close_each
 from beluga_llm._conversation.keeper import Keeper, OnSaveError
 from beluga_llm._conversation.named import opened, place_of
 from beluga_llm._conversation.session import Session, check_json, moment
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _TOOLS = frozenset(("tools",))
 
 
-class Conversation:
+class Conversation(Closing):
     """A conversation with a model that is kept in a store.
 
         chat = Conversation(model, SQLiteStore("chats.db"), "ada", system="Be brief.")
@@ -88,6 +89,9 @@ class Conversation:
         self.model = _fitted(as_model(model), context)
         self.session_id = session_id or uuid.uuid4().hex
         self.store = opened(store)
+        self._opened: list[Any] = [self.model] if isinstance(model, str) else []
+        if not isinstance(store, SessionStore):
+            self._opened.append(self.store)
         self._line = place_of(self.store, store), f"{prefix}:{self.session_id}"
         self._keeper = Keeper(
             self.store,
@@ -99,6 +103,19 @@ class Conversation:
             on_save_error=on_save_error,
             clock=clock or WALL_CLOCK,
         )
+
+    async def aclose(self) -> None:
+        """Closes the model and the store that were given by name; those of the caller stay open.
+
+        Raises:
+            ExceptionGroup: both failed to close.
+        """
+        closers = [thing.aclose for thing in self._opened if hasattr(thing, "aclose")]
+        errors = await close_each(closers)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup(f"closing conversation {self.session_id} failed", errors)
 
     # --- talking -----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from beluga_llm._clock import SYSTEM_CLOCK, WALL_CLOCK, Clock
+from beluga_llm._closing import Closing
 from beluga_llm._errors import StoreError
 from beluga_llm._faults import Faults
 from beluga_llm._sqlite import SQLiteFile
@@ -46,7 +47,7 @@ def conflict_of(id: str) -> StoreError:
     return StoreError(f"session {id!r} was changed by somebody else", conflict=True)
 
 
-class MemoryStore(Faults):
+class MemoryStore(Faults, Closing):
     """A store in this process, for any number of threads and event loops.
 
     Tests look into it with `keys()` and have it fail with `fail_next(error)`.
@@ -130,7 +131,7 @@ WHERE id = :id AND data = :expected AND (until IS NULL OR until > :now)
 """
 
 
-class SQLiteStore:
+class SQLiteStore(Closing):
     """A store in one file, for several processes and the next start.
 
     The file is opened at the first use, and all work is done in threads. A process that is killed

@@ -161,9 +161,9 @@ def _named_events(text: bytes) -> list[tuple[str, bytes]] | None:
     """The frames of events that all are an `event: ` and a `data: ` line."""
     if not text.startswith(b"event: "):
         return None
-    head, _, rest = text.partition(b"\ndata: ")
+    head, found, rest = text.partition(b"\ndata: ")
     alike = rest.split(b"\n\n" + head + b"\ndata: ")
-    if text.count(b"\n") == 3 * len(alike) - 2:  # all of one name
+    if found and text.count(b"\n") == 3 * len(alike) - 2:  # all of one name
         return list(zip(repeat(head[7:].decode("utf-8", "replace")), alike))
     events = [event.split(b"\ndata: ") for event in text[7:].split(b"\n\nevent: ")]
     if text.count(b"\n") != 3 * len(events) - 2 or {*map(len, events)} != {2}:

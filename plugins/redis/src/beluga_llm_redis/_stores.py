@@ -7,7 +7,7 @@ nothing comes between.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import beluga_llm as llm
 from beluga_llm_redis._clients import Clients
@@ -55,6 +55,12 @@ class _Keyed:
     async def aclose(self) -> None:
         """Closes the connections of this event loop; a later use opens others."""
         await self._clients.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.prefix!r}>"
