@@ -219,7 +219,10 @@ async def fails(error: BaseException) -> None:
 
 async def starts_what_fails(error: BaseException) -> None:
     task = asyncio.create_task(fails(error))
-    await asyncio.wait([task])
+    try:
+        await asyncio.wait([task])
+    finally:
+        task.exception()  # heard, or asyncio would complain of it later
 
 
 @pytest.mark.row("CHAT-28")
