@@ -122,6 +122,7 @@ async def counts() -> dict[str, float]:
         await instructions(read(burst(size, clients.passing))) for size in (640, 6400)
     ]
     near, far = [await instructions(plain.generate(talk)) for talk in (short, long)]
+    near_again, far_again = [await instructions(plain.generate(talk)) for talk in (short, long)]
     return {
         "call": await instructions(plain.generate("hi")),
         "call with the recommended stack": await instructions(stack.generate("hi")),
@@ -129,6 +130,7 @@ async def counts() -> dict[str, float]:
         "tool fragment": await each(fragments),
         "layer, per chunk": (layered_many - layered_few - many + few) / 5760,
         "message": (far - near) / 1000,
+        "message, sent again": (far_again - near_again) / 1000,
     }
 
 

@@ -163,11 +163,12 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What takes the patient way."""
     slow: list[bytes] = []
     feed = openai_chat_decoder.ChatDecoder._feed
-    monkeypatch.setattr(
-        openai_chat_decoder.ChatDecoder,
-        "_feed",
-        lambda self, event, data: (slow.append(data), feed(self, event, data))[1],
-    )
+
+    def fed(self: Any, event: str, data: bytes) -> Any:
+        slow.append(data)
+        return feed(self, event, data)
+
+    monkeypatch.setattr(openai_chat_decoder.ChatDecoder, "_feed", fed)
     return slow
 
 

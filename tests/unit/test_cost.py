@@ -16,12 +16,13 @@ import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 KNOWN = {
-    "call": 5050,
-    "call with the recommended stack": 14400,
-    "chunk": 200,
+    "call": 3900,
+    "call with the recommended stack": 12700,
+    "chunk": 215,
     "tool fragment": 315,
     "layer, per chunk": 9,
-    "message": 115,
+    "message": 105,
+    "message, sent again": 36,
 }
 
 

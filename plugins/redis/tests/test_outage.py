@@ -247,7 +247,7 @@ def test_a_process_on_its_own_has_its_share():
     assert _share(LimitDemand(KEY, ProviderLimits(rpm=9), 0), 3).limits == ProviderLimits(rpm=3)
 
 
-@pytest.mark.row("DIST-01", "KEYS-01")
+@pytest.mark.row("DIST-01", "ERRO-31")
 async def test_no_text_shows_a_password(mortal: Any, caplog: pytest.LogCaptureFixture):
     from redis import asyncio as redis
 
