@@ -13,12 +13,13 @@ servers repeat the answer so far in `message`; a `message` after deltas is a rep
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
-from beluga_llm._chunks import StreamChunk
+from beluga_llm._chunks import StreamChunk, ToolCallDelta
 from beluga_llm._dialects.chat_answer import read_answer
 from beluga_llm._dialects.chat_choice import Choice, content_keys
-from beluga_llm._dialects.chat_frame import Frame, read_strictly
+from beluga_llm._dialects.chat_frame import Frame, FrameDelta, read_strictly
 from beluga_llm._dialects.chat_reading import (
     JsonObject,
     is_error,
@@ -31,6 +32,7 @@ from beluga_llm._dialects.chat_reading import (
     usage_at,
     usage_extras,
 )
+from beluga_llm._dialects.chat_template import Template
 from beluga_llm._dialects.quirks import ChatQuirks
 from beluga_llm._errors import EmptyResponseError
 from beluga_llm._http.dialect import PING, Decoder, InBandError
@@ -44,6 +46,8 @@ _PINGS = frozenset(("ping", "keepalive", "keep-alive", "heartbeat"))
 _DATA_EVENTS = frozenset(("", "message"))
 _THOUGHTS = frozenset(("reasoning_content", "reasoning"))
 _MISSES = 4
+_TRIES = 4
+"""How many templates are made without a frame that is like one."""
 
 
 class ChatDecoder(Decoder):
@@ -77,12 +81,20 @@ class ChatDecoder(Decoder):
         self._misses = 0
         self._usual: Frame | None = None
         self._only: Choice | None = None
+        self._template: Template | None = None
+        self._alike: Callable[[str], StreamChunk] = StreamChunk
+        self._tries = _TRIES
         self._logprobs = _wants_logprobs(request, provider)
         self._other_thoughts = _THOUGHTS.difference(quirks.reasoning_fields)
 
     def feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
         """The chunks of one frame; see Decoder."""
         frame = None
+        if self._template is not None and not event:
+            if (text := self._template.text(data)) is not None:
+                self._tries = _TRIES
+                return (self._alike(text),) if text else ()
+            self._template = None
         if self._only is not None and not event:
             try:
                 frame = read_strictly(data)
@@ -91,6 +103,8 @@ class ChatDecoder(Decoder):
             else:
                 if (chunks := self._quick(frame, self._only)) is not None:
                     self._misses = 0
+                    if self._tries and len(chunks) == 1:
+                        self._expect(frame.choices[0].delta, chunks[0], data)
                     return chunks
             self._misses += 1
         elif (
@@ -100,8 +114,25 @@ class ChatDecoder(Decoder):
             self._model = answer.model_id or ""
             self._was_whole = self._done = self.complete = self.ended = True
             return (answer,)
-        self._usual = frame
+        self._usual, self._template = frame, None
         return self._feed(event, data.strip())
+
+    def _expect(self, delta: FrameDelta, chunk: StreamChunk, data: bytes) -> None:
+        """Takes a frame with one text as the template of those that follow."""
+        self._tries -= 1
+        if chunk.delta and not chunk.tool_calls:
+            self._template = Template.of(data, "content", chunk.delta)
+            self._alike = functools.partial(StreamChunk, choice=chunk.choice)
+        elif chunk.reasoning_delta and self._only is not None:
+            names = [name for name in _THOUGHTS if getattr(delta, name)]
+            if len(names) == 1:
+                self._template = Template.of(data, names[0], chunk.reasoning_delta)
+                self._alike = self._only.thought
+        elif chunk.tool_calls:
+            call = chunk.tool_calls[0]
+            if len(chunk.tool_calls) == 1 and not (chunk.delta or call.id or call.name):
+                self._template = Template.of(data, "arguments", call.arguments)
+                self._alike = functools.partial(_of_arguments, call.index, chunk.choice)
 
     def _quick(self, frame: Frame, state: Choice) -> Sequence[StreamChunk] | None:
         """The chunks of a frame that differs from the one before it only in its delta, else None.
@@ -262,6 +293,10 @@ class ChatDecoder(Decoder):
             chunks.append(StreamChunk(model_id=model))
             chunks.extend(self._name_others(model or ""))
         return chunks
+
+
+def _of_arguments(index: int | None, choice: int, text: str) -> StreamChunk:
+    return StreamChunk(tool_calls=(ToolCallDelta(index, arguments=text),), choice=choice)
 
 
 def _wants_logprobs(request: ChatRequest, provider: str) -> bool:
