@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+import beluga_llm as llm
+from beluga_llm import testing
 from beluga_llm.testing import FakeServer
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +56,16 @@ def test_each_client_has_its_code_ours_and_a_table_of_names(title: str):
 )
 def test_what_is_called_otherwise_is_in_a_table(theirs: str, ours: str):
     assert [line for line in TEXT.splitlines() if theirs in line and ours in line]
+
+
+@pytest.mark.row("DOCS-20")
+def test_our_names_in_the_tables_exist():
+    ours = " ".join(re.findall(r"^\|.*\| (.*) \|$", TEXT, re.MULTILINE))
+    code = re.sub(r'"[^"]*"', "", " ".join(re.findall(r"`([^`]+)`", ours)))
+    names = set(re.findall(r"\w+(?=\()|with_\w+|[A-Z]\w*[a-z]\w*", code))
+    assert len(names) > 40
+    known = {*llm.__all__, *testing.__all__, *dir(llm.ChatModel), *dir(llm.ChatStream)}
+    assert names - known == {"OpenAIChatModel", "True"}  # of a plugin, and of Python
 
 
 @pytest.mark.row("DOCS-20", "DOCS-25")

@@ -4,8 +4,9 @@
     python docs/site/build.py                        # into .nox/site, see index.html there
     python docs/site/build.py --to DIRECTORY
 
-The pages are those of docs/ and the files at the top level; the reference of the interface is made
-from docstrings, by the lists in site.toml. Sphinx reads a copy, in which the links suit the site.
+The pages are those of docs/, the files at the top level and the READMEs of the plugins; the
+reference of the interface is made from docstrings, by the lists in site.toml. Sphinx reads a copy,
+in which the links suit the site.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ ROOT = DOCS.parent
 SITE: dict[str, Any] = tomllib.loads((HERE / "site.toml").read_text("utf-8"))
 TOP = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Files of the top level that are pages too."""
+PLUGINS = {
+    readme: f"plugin-{readme.parent.name}.md" for readme in sorted(ROOT.glob("plugins/*/README.md"))
+}
+"""What each plugin says of itself: a page too."""
 
 _LINK = re.compile(r"(?<=\]\()([^)#:\s]+)(?=[)#])")
 PUBLIC = {
@@ -76,6 +81,8 @@ def assemble(source: Path) -> None:
         copied(page, source / page.name)
     for name, page in TOP.items():
         copied(ROOT / name, source / page)
+    for readme, page in PLUGINS.items():
+        copied(readme, source / page)
     with (source / "index.md").open("a", encoding="utf-8") as index:
         index.write("".join(navigation()))
     for section in SITE["api"]:
@@ -114,13 +121,14 @@ def on_site(page: Path, link: str) -> str:
         return place.name
     if place.parent == ROOT:
         return TOP.get(place.name, "index.md")
-    return "!file"
+    return PLUGINS.get(place, "!file")
 
 
 def navigation() -> Iterator[str]:
     """The hidden tables of contents, which the side bar shows."""
     for group in SITE["pages"]:
         yield _toctree(group["title"], group["names"])
+    yield _toctree("Plugins", [Path(page).stem for page in PLUGINS.values()])
     yield _toctree("API", [f"api/{section['page']}" for section in SITE["api"]])
     yield _toctree("Project", [Path(page).stem for page in TOP.values()])
 

@@ -30,7 +30,8 @@ distribution; the key comes from the first of its variables that is set, or from
 address in parentheses must be given, by `base_url=` or the variable beside it.
 
 This page is generated: `python tests/support/catalogue.py --write`. What else is to be known of a
-provider, such as its options and what it refuses, is in the README of its distribution.
+provider, such as its options and what it refuses, is in the page of its distribution, which the
+tables link to.
 
 ## Which provider
 
@@ -81,18 +82,28 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _row(entry: str) -> list[str]:
-    distribution = known_distributions()[entry]
+    distribution = _linked(known_distributions()[entry])
     spec = spec_of(entry)
     if spec is None:
-        return [f"`{entry}`", f"`{distribution}`", "-", "-", _model_of(entry), "-"]
+        return [f"`{entry}`", distribution, "-", "-", _model_of(entry), "-"]
     return [
         f"`{entry}`",
-        f"`{distribution}`",
+        distribution,
         _key(spec),
         _address(spec),
         f"`{spec.default_model}`" if spec.default_model else "-",
         _apis(spec),
     ]
+
+
+def _linked(distribution: str) -> str:
+    """The name of a distribution, with a link to what it says of itself; not for the core."""
+    readme = Path("plugins") / distribution.removeprefix("beluga-llm-") / "README.md"
+    return (
+        f"[`{distribution}`](../{readme.as_posix()})"
+        if (ROOT / readme).exists()
+        else f"`{distribution}`"
+    )
 
 
 def _key(spec: ProviderSpec) -> str:

@@ -463,11 +463,37 @@ class Broken(MemoryCache):
 @pytest.mark.row("CACH-10")
 async def test_a_store_that_fails_costs_no_answer(caplog: pytest.LogCaptureFixture):
     model, layer, _ = cached(Flaky(answer("a"), answer("b")), store=Broken())
-    with caplog.at_level(logging.WARNING, "beluga_llm.cache"):
+    with caplog.at_level(logging.DEBUG, "beluga_llm.cache"):
         assert (await model.generate("hi")).text == "a"
         assert (await model.generate("hi")).text == "b"
-    assert len(caplog.records) == 4
     assert layer.stats().errors == 4
+    warned = [logging.WARNING, logging.WARNING, logging.DEBUG, logging.DEBUG]
+    assert [record.levelno for record in caplog.records] == warned, "reading and writing, once each"
+
+
+class Sometimes(MemoryCache):
+    broken = True
+
+    async def get(self, key: str) -> bytes | None:
+        if self.broken:
+            raise OSError("disk")
+        return await super().get(key)
+
+    async def set(self, key: str, value: bytes, ttl: float | None) -> None:
+        if self.broken:
+            raise OSError("disk")
+        await super().set(key, value, ttl)
+
+
+@pytest.mark.row("CACH-10", "DIST-01")
+async def test_a_store_that_was_back_is_warned_of_again(caplog: pytest.LogCaptureFixture):
+    store = Sometimes()
+    model, _, _ = cached(Flaky(answer("a"), answer("b"), answer("c")), store=store)
+    with caplog.at_level(logging.WARNING, "beluga_llm.cache"):
+        for prompt, broken in (("one", True), ("two", False), ("three", True)):
+            store.broken = broken
+            await model.generate(prompt)
+    assert len(caplog.records) == 4
 
 
 @pytest.mark.row("CACH-10")

@@ -41,6 +41,9 @@ def make_nothing() -> Any:
         ({"limits": {"rpm": -1}}, "rpm must be"),
         ({"limits": {"rpx": 1}}, "limits: .*rpx"),
         ({"store": 3}, "store must be"),
+        ({"prefix": 3}, "prefix must be a string"),
+        ({"options": {"temperature": 1}}, "options must be GenerateOptions, got dict"),
+        ({"schema": 3}, "has no JSON Schema"),
         ({"model": make_demo, "limits": {"rpm": 1}}, "have it put with_limits around it"),
         ({"model": {"model": "mock", "limits": {}}, "store": "redis://"}, "given twice"),
     ],
@@ -48,6 +51,12 @@ def make_nothing() -> Any:
 def test_wrong_settings_are_told_at_once(wrong: dict[str, Any], told: str):
     with pytest.raises(llm.ConfigError, match=told):
         Settings(**{"model": "demo", "prompt": "q", **wrong})
+
+
+@pytest.mark.parametrize("wrong", [4, {"batch_size": 4}, {"fn": print}, {"compute": None}])
+def test_arguments_of_ray_that_the_stage_gives_itself_are_refused(wrong: Any):
+    with pytest.raises(llm.ConfigError, match="ray_options must be a mapping"):
+        beluga_llm_ray.generate(None, model="demo", prompt="q", ray_options=wrong)  # type: ignore[arg-type]
 
 
 def test_a_model_cannot_be_sent_but_what_makes_it_can():

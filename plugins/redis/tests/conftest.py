@@ -28,9 +28,7 @@ class RedisServer:
         binary = shutil.which("redis-server", path=path)
         if binary is None:
             pytest.skip("there is no redis-server")
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = _free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", *options]
         self._command += ["--save", "", "--dir", "/tmp"]
@@ -53,6 +51,16 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def _free_port() -> int:
+    """A port whose number still is one with 10,000 more: there the nodes of a cluster talk."""
+    while True:
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port < 2**16 - 10_000:
+            return port
 
 
 def _running(*options: str) -> Iterator[RedisServer]:

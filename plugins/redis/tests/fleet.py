@@ -24,11 +24,12 @@ be longer, which no limiter knows; such a request is taken to have come after th
 
 
 class Arrival(NamedTuple):
-    """A request: when it came, of whom, and what it cost."""
+    """A request: when it came, of whom, what it cost, and when its process had it in hand."""
 
     at: float
     who: str
     tokens: int
+    asked: float
 
 
 class Provider:
@@ -93,7 +94,9 @@ class Provider:
         who = fields["x-who"]
         begun = float(fields["x-begun"])
         self.latest = max(self.latest, self.now - begun)
-        self.arrivals.append(Arrival(min(self.now, begun + LATE), who, self.tokens))
+        self.arrivals.append(
+            Arrival(min(self.now, begun + LATE), who, self.tokens, float(fields["x-asked"]))
+        )
         self.running += 1
         self.most = max(self.most, self.running)
         try:
@@ -103,6 +106,13 @@ class Provider:
         usage = {"prompt_tokens": self.tokens - 10, "completion_tokens": 10}
         choice = {"message": {"role": "assistant", "content": who}, "finish_reason": "stop"}
         _send(writer, "200 OK", {"choices": [choice], "usage": usage})
+
+    def most_overtaken(self) -> int:
+        """By how many requests of others, made after it, a request was overtaken at most."""
+        return max(
+            sum(other.asked > late.asked and other.who != late.who for other in self.arrivals[:at])
+            for at, late in enumerate(self.arrivals)
+        )
 
     def most_within(self, seconds: float, *, since: float = 0.0) -> int:
         """How many requests came in any window."""

@@ -377,6 +377,130 @@ async def test_keys_lie_in_one_slot_and_expire(url: str):
             assert 0 < await client.pttl(key) <= 305_000, key
 
 
+@pytest.mark.row("DIST-01", "RATE-05")
+async def test_a_window_of_requests_that_cost_nothing_comes_to_its_end(
+    url: str, caplog: pytest.LogCaptureFixture
+):
+    """Redis takes no "-0", which is what Lua makes of nothing."""
+    need = demand(600, tpm=1000)
+    async with Fleet(url) as fleet:
+        await fleet.release(0, await fleet.take(0, need), 0)
+        fleet.time.now += 61
+        await fleet.take(0, need)
+        assert (await fleet.refused(1, need)).name == "TPM"
+    assert "no shared limits" not in caplog.text
+
+
+@pytest.mark.row("DIST-01", "RATE-13")
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda place: place.release(10**18),
+        lambda place: place.release(-5),
+        lambda place: place.release(12.5),
+        lambda place: place.refused(math.nan),
+        lambda place: place.refused(math.inf),
+        lambda place: place.accepted({"retry_after": math.nan}),
+        lambda place: place.accepted(
+            {"requests": {"remaining": 0, "limit": 10**30, "reset": 1e-300}}
+        ),
+    ],
+)
+async def test_no_number_that_is_reported_stops_the_script(
+    url: str, end: Any, caplog: pytest.LogCaptureFixture
+):
+    """It would be reported again and again, and with it nothing else."""
+    need = demand(100, tpm=1000, adaptive=True)
+    async with Fleet(url) as fleet:
+        place = await fleet.take(0, need)
+        end(place)
+        await fleet.release(0, place)
+        await fleet.limiters[0].take(need)
+        assert not fleet.limiters[0]._door.failing
+    assert "no shared limits" not in caplog.text
+
+
+@pytest.mark.row("DIST-01", "RATE-15")
+async def test_a_clock_of_redis_that_is_put_back_holds_nobody_up(url: str):
+    need = demand(100, rpm=1, tpm=1000, max_concurrent=2, adaptive=True)
+    async with Fleet(url) as fleet:
+        place = await fleet.take(0, need)
+        place.refused(30.0)
+        await fleet.told(0)
+        assert (await fleet.refused(1, need)).name == "RPM"
+        fleet.time.now -= 3600
+        for one in fleet.limiters:  # their own clocks do not go back
+            one._known.clear()
+            for session in one._sessions.values():
+                session._kept = -math.inf
+        assert (await fleet.refused(1, need)).name == "concurrency", "the other may hold slots"
+        await fleet.refused(0, need)  # it has one, and who asked first gets the other
+        await fleet.take(1, need)
+        await fleet.release(0, place, 0)
+        refusal = await fleet.refused(0, need)
+        assert (refusal.name, refusal.seconds <= 61) == ("RPM", True)
+
+
+@pytest.mark.row("DIST-01", "DIST-02")
+async def test_every_process_knows_at_once_how_many_there_are(url: str):
+    """Its share of the limits is by that number, should Redis be gone in the next moment."""
+    need = demand(rps=12)
+    async with Fleet(url, count=3) as fleet:
+        for who in (0, 1, 2, 0, 1):
+            await fleet.take(who, need)
+        assert [
+            [session.peers for session in one._sessions.values()] for one in fleet.limiters
+        ] == [[3]] * 3
+
+
+@pytest.mark.row("DIST-01")
+async def test_nothing_stays_in_redis_for_ever(url: str):
+    from redis import asyncio as redis
+
+    async with Fleet(url) as fleet, redis.Redis.from_url(url) as client:
+        need = demand(100, rps=2, rpm=9, tpm=1000, max_concurrent=1, adaptive=True)
+        place = await fleet.take(0, need)
+        await fleet.refused(1, need)
+        place.refused(3.0)
+        await fleet.release(0, place, 7)
+        fleet.time.now += 4
+        place = await fleet.take(0, need)
+        place.accepted({"requests": {"remaining": 0, "limit": 60, "reset": 30.0}})
+        await fleet.release(0, place, 0)
+        fleet.limiters[1].leave(need)
+        await fleet.told(1)
+        fleet.time.now += 120
+        await fleet.limiters[1].take(need)
+        keys = [key async for key in client.scan_iter(match=f"*{{{fleet.limiters[0].name}}}*")]
+        assert keys
+        for key in keys:
+            assert 0 < await client.ttl(key) <= 400, key
+
+
+@pytest.mark.row("DIST-01", "RATE-02")
+async def test_who_allows_more_is_not_held_by_what_one_who_allows_less_was_told(url: str):
+    """Two layers around one model, with one limiter and limits of their own."""
+    async with Fleet(url, count=1) as fleet:
+        few, many = demand(rpm=1), demand(rpm=600)
+        await fleet.take(0, few)
+        assert (await fleet.refused(0, few)).seconds > 1
+        await fleet.take(0, many)
+        assert (await fleet.refused(0, few)).seconds > 1
+
+
+@pytest.mark.row("DIST-01", "RATE-06")
+async def test_no_slot_is_kept_for_one_that_waits_a_minute_for_a_window(url: str):
+    async with Fleet(url, count=3) as fleet:
+        few, slots = demand(rpm=1), demand(max_concurrent=1)
+        await fleet.take(0, few)
+        assert (await fleet.refused(0, few)).name == "RPM"
+        place = await fleet.take(1, slots)
+        assert (await fleet.refused(2, slots)).name == "concurrency"
+        await fleet.release(1, place)
+        assert (await fleet.refused(1, slots)).name == "concurrency", "the other one is awake"
+        await fleet.take(2, slots)
+
+
 @pytest.mark.row("DIST-01")
 async def test_a_cluster(cluster: Any):
     from redis import asyncio as redis
@@ -431,3 +555,22 @@ def test_a_limiter_serves_one_loop_after_another_and_closes_what_was_forgotten(u
     assert [asyncio.run(ask()) for _ in range(3)] == ["one", "two", "three"]
     assert not limiter._clients._of
     assert llm.ProviderLimits is ProviderLimits
+
+
+@pytest.mark.row("DIST-01", "KEYS-01")
+@pytest.mark.parametrize("query", ["foo=hunter2", "socket_timeout=hunter2"])
+async def test_parameters_that_the_library_does_not_take_are_an_error_of_the_settings(query: str):
+    limiter = RedisLimiter(f"redis://localhost:1/0?{query}")
+    with pytest.raises(ConfigError, match="does not take the parameters") as caught:
+        await limiter.take(demand(rpm=1))
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    with pytest.raises(ConfigError, match="decode_responses"):
+        RedisLimiter("redis://localhost:1/0?decode_responses=true")
+
+
+@pytest.mark.row("DIST-01", "KEYS-01")
+def test_a_password_among_the_parameters_is_a_secret_too():
+    limiter = RedisLimiter("redis://localhost:1/0?password=hunter2%21")
+    assert limiter._clients.blot("as hunter2! was wrong") == "as *** was wrong"
+    assert "hunter2" not in repr(limiter)

@@ -8,6 +8,7 @@ import math
 import os
 import secrets
 import signal
+import socket
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ import pytest
 pytest.importorskip("redis", reason="redis is not installed")
 pytest.importorskip("beluga_llm_redis", reason="beluga-llm-redis is not installed")
 
-from beluga_llm import AIMessage, ProviderLimits, StoreError, with_limits
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from beluga_llm import AIMessage, ConfigError, ProviderLimits, StoreError, with_limits
 from beluga_llm.plugin import LimitDemand, LimitRefusal
 from beluga_llm.testing import MockChatModel
-from beluga_llm_redis import RedisLimiter
+from beluga_llm_redis import RedisCache, RedisLimiter, RedisSessionStore
 from beluga_llm_redis._limiter import RedisPlace, _share
 
 KEY = ("acme", "", "k", "m")
@@ -262,3 +265,17 @@ async def test_no_text_shows_a_password(mortal: Any, caplog: pytest.LogCaptureFi
         assert "hunter2" not in "".join(texts)
         assert "AuthenticationError" in caplog.text
         assert limiter._clients.blot("hunter2! hunter2%21") == "*** ***"
+
+
+@pytest.mark.row("DIST-01")
+@pytest.mark.parametrize("kind", [RedisCache, RedisSessionStore])
+async def test_a_store_waits_no_longer_for_redis_than_it_was_told(kind: Any):
+    """Somebody listens, and says nothing: what a Redis does that hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = kind(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", timeout=0.05)
+        with pytest.raises(RedisTimeout):
+            async with asyncio.timeout(1.5):
+                await (store.get if kind is RedisCache else store.load)("x")
+        await store.aclose()
+    with pytest.raises(ConfigError, match="timeout must be > 0"):
+        kind(timeout=0)

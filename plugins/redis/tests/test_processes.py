@@ -6,7 +6,6 @@ The minute of these processes has two seconds; `soak.py` beside this file takes 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,10 +26,18 @@ def eight(shared_server: Any) -> Iterator[list[Worker]]:
     try:
         for one in workers:
             one.wait_ready()
+        asyncio.run(_warm(workers, shared_server.url))
         yield workers
     finally:
         for one in workers:
             one.kill()
+
+
+async def _warm(workers: list[Worker], url: str) -> None:
+    """A first call imports for a second or more, while its event loop stands still: who does that
+    among others who race comes last, and loses a slot with a short lease."""
+    async with Provider().open() as provider:
+        await asyncio.gather(*[one.run(job_for(provider, url, calls=1)) for one in workers])
 
 
 @pytest.mark.row("DIST-01", "DIST-02", "RATE-02", "RATE-05", "RATE-06")
@@ -46,6 +53,9 @@ def eight(shared_server: Any) -> Iterator[list[Worker]]:
 async def test_eight_processes_never_exceed_a_limit_and_none_starves(
     eight: list[Worker], url: str, limits: dict[str, int], calls: int
 ):
+    async with Provider().open() as provider:  # so that all have imported what they need
+        first = job_for(provider, url, calls=1, tasks=1)
+        await asyncio.gather(*[one.run(first) for one in eight])
     async with Provider().open() as provider:
         job = job_for(provider, url, limits=limits, calls=calls)
         await asyncio.gather(*[one.run(job) for one in eight])
@@ -59,8 +69,9 @@ async def test_eight_processes_never_exceed_a_limit_and_none_starves(
         assert provider.most_tokens_within(2.0) <= limits["tpm"]
     if "max_concurrent" in limits:
         assert provider.most <= limits["max_concurrent"]
-    half = Counter(one.who for one in provider.arrivals[: 4 * calls])
-    assert min(half[one.who] for one in eight) >= calls / 6, half
+    # Three calls of a process wait in one line, so 21 others may pass by turns; a process that
+    # starved would be passed by all there are.
+    assert provider.most_overtaken() <= 6 * calls < 7 * calls
 
 
 @pytest.mark.row("DIST-01", "DIST-02", "RATE-15")

@@ -43,9 +43,17 @@ def limiter_of(job: dict[str, Any]) -> RedisLimiter:
     return limiter
 
 
+async def asked(request: llm.ChatRequest, call_next: Any) -> Any:
+    """Tells the provider when a request was made, before it waited for its turn."""
+    headers = {"x-asked": repr(time.monotonic())}
+    options = llm.replace(request.options, extra_headers=headers)
+    async for chunk in call_next(llm.replace(request, options=options)):
+        yield chunk
+
+
 async def stamped(request: llm.ChatRequest, call_next: Any) -> Any:
     """Tells the provider when a request was allowed: the clock is the same on one machine."""
-    headers = {"x-begun": repr(time.monotonic())}
+    headers = {**request.options.extra_headers, "x-begun": repr(time.monotonic())}
     options = llm.replace(request.options, extra_headers=headers)
     async for chunk in call_next(llm.replace(request, options=options)):
         yield chunk
@@ -62,6 +70,7 @@ async def work(job: dict[str, Any]) -> dict[str, Any]:
         headers={"x-who": job["who"]},
     )
     layers = (
+        asked,
         llm.with_retry(max_attempts=5),
         llm.with_limits(llm.ProviderLimits(**job["limits"]), store=limiter),
         stamped,

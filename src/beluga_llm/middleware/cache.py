@@ -71,6 +71,7 @@ class Cache:
         self._ttl, self._only, self._ignore = ttl, only, ignore
         self._cache_streams, self._prefix, self._clock = cache_streams, prefix, clock
         self._stats = CacheStats()
+        self._failing: set[str] = set()
         self._leaders: dict[tuple[object, str], asyncio.Future[AIMessage | None]] = {}
 
     async def __call__(self, request: ChatRequest, call_next: CallNext) -> Chunks:
@@ -175,10 +176,11 @@ class Cache:
         entry = None
         try:
             data = await self.store.get(key)
-        except Exception:
-            logger.warning("the cache cannot be read", exc_info=True)
-            self._stats.errors += 1
+        except Exception:  # noqa: BLE001 -- logged there, and a store costs no answer
+            self._fails("read", "the cache cannot be read")
             data = None
+        else:
+            self._failing.discard("read")
         if data is not None:
             entry = decode(data)
             if entry is None:
@@ -199,11 +201,18 @@ class Cache:
             return
         try:
             await self.store.set(key, encode(message, self._clock.time()), self._ttl)
-        except Exception:
-            logger.warning("an answer could not be kept in the cache", exc_info=True)
-            self._stats.errors += 1
+        except Exception:  # noqa: BLE001 -- logged there, and a store costs no answer
+            self._fails("write", "an answer could not be kept in the cache")
         else:
+            self._failing.discard("write")
             self._stats.writes += 1
+
+    def _fails(self, what: str, text: str) -> None:
+        """Warns once of a store that is gone, and not again until it is back."""
+        known = what in self._failing
+        logger.log(logging.DEBUG if known else logging.WARNING, text, exc_info=not known)
+        self._failing.add(what)
+        self._stats.errors += 1
 
     def _replayed(self, entry: Entry) -> Iterable[StreamChunk]:
         facts = entry.facts(self._clock.time())

@@ -32,7 +32,7 @@ class Settings:
     """Everything that an actor needs to know.
 
     Raises:
-        ConfigError: lists all settings that are wrong.
+        ConfigError: lists all settings that are wrong; or the type has no JSON Schema.
         TypeError: an option is unknown.
     """
 
@@ -50,6 +50,10 @@ class Settings:
         if problems := list(self._problems()):
             raise llm.ConfigError("; ".join(problems), op=OP)
         llm.GenerateOptions(**{k: v for k, v in self.keywords.items() if k not in _SHORTCUTS})
+        if self.schema is not None and not isinstance(self.schema, dict):
+            from beluga_llm.testing import MockChatModel
+
+            llm.structured(MockChatModel([]), self.schema)  # an error here, not in every actor
         if isinstance(self.limits, Mapping):
             try:
                 llm.ProviderLimits(**self.limits)
@@ -69,6 +73,10 @@ class Settings:
             yield f"limits must be ProviderLimits or its fields, got {self.limits!r}"
         if not (self.store is None or isinstance(self.store, str) or callable(self.store)):
             yield "store must be a URL or a function that makes a store"
+        if not isinstance(self.prefix, str):
+            yield f"prefix must be a string, got {self.prefix!r:.40}"
+        if not isinstance(self.options, llm.GenerateOptions | None):
+            yield f"options must be GenerateOptions, got {type(self.options).__name__}"
         limited = self.limits is not None or self.store is not None
         if limited and callable(self.model):
             yield "limits: the function makes the whole model; have it put with_limits around it"

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 SHARE = 0.25
 """Of a core, that Ray sets aside for an actor: it waits far more than it computes."""
 
+OURS = frozenset(
+    (
+        "fn",
+        "fn_constructor_args",
+        "batch_size",
+        "batch_format",
+        "compute",
+        "udf_modifying_row_count",
+    )
+)
+"""Arguments of `map_batches` that the stage gives itself."""
+
 
 def generate(
     dataset: Dataset,
@@ -87,6 +99,12 @@ def generate(
     if type(batch_size) is not int or batch_size < 1:
         raise llm.ConfigError(
             f"batch_size must be an integer of at least 1, got {batch_size!r}", op=OP
+        )
+    if not isinstance(ray_options, Mapping | None) or OURS & set(ray_options or ()):
+        raise llm.ConfigError(
+            "ray_options must be a mapping of arguments of map_batches other than "
+            f"{', '.join(sorted(OURS))}",
+            op=OP,
         )
     least, most = _pool(actors)
     data = _ray_data()

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from beluga_llm import ConfigError
 
@@ -28,7 +28,8 @@ class Clients:
     Args:
         url: of the server; it may hold a password, and is never shown.
         cluster: the server is a node of a cluster.
-        timeout: seconds to wait for the server; None: as the library does, with repetitions.
+        timeout: seconds to wait for the server.
+        once: a command is sent once; else the library repeats it when its connection breaks.
         before_close: is awaited before the client of the running loop is closed.
 
     Attributes:
@@ -43,18 +44,24 @@ class Clients:
         url: str,
         *,
         cluster: bool = False,
-        timeout: float | None = None,
+        timeout: float,
+        once: bool = False,
         before_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.where, self._secrets = _parts(url)
         self._url = url
         self._cluster = cluster
         self._timeout = timeout
+        self._once = once
         self._before_close = before_close
         self._of: dict[asyncio.AbstractEventLoop, _Opened] = {}
 
     def get(self) -> Any:
-        """The client of the running loop."""
+        """The client of the running loop.
+
+        Raises:
+            ConfigError: the URL has a parameter that redis-py does not take.
+        """
         loop = asyncio.get_running_loop()
         if loop not in self._of:
             for dead in [known for known in self._of if known.is_closed()]:
@@ -67,12 +74,20 @@ class Clients:
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
-        settings: dict[str, Any] = {}
-        if self._timeout is not None:
-            settings["socket_timeout"] = settings["socket_connect_timeout"] = self._timeout
+        settings: dict[str, Any] = dict.fromkeys(
+            ("socket_timeout", "socket_connect_timeout"), self._timeout
+        )
+        if self._once:
             settings["retry"] = Retry(NoBackoff(), 0)
         kind: Any = redis.RedisCluster if self._cluster else redis.Redis
-        return kind.from_url(self._url, **settings)
+        try:
+            client = kind.from_url(self._url, **settings)
+            if not self._cluster:
+                client.connection_pool.make_connection()  # which looks at the parameters
+        except (TypeError, ValueError):  # the text may repeat what is secret
+            text = f"redis-py does not take the parameters in the URL of Redis at {self.where}"
+            raise ConfigError(text) from None
+        return client
 
     async def aclose(self) -> None:
         """Closes the client of the running loop; a later use opens another."""
@@ -119,5 +134,9 @@ def _parts(url: str) -> tuple[str, list[str]]:
         expected = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise ConfigError(f"the URL of Redis must begin with one of {expected}")
     where = parts.path if parts.scheme == "unix" else f"{host or 'localhost'}:{port or 6379}"
+    query = parse_qs(parts.query, keep_blank_values=True)
+    if "decode_responses" in query:
+        raise ConfigError("decode_responses in the URL of Redis: answers are read as bytes here")
     password = parts.password or ""
-    return where, sorted({password, unquote(password)} - {""}, key=len, reverse=True)
+    secrets = {password, unquote(password), *query.get("password", ())} - {""}
+    return where, sorted(secrets, key=len, reverse=True)

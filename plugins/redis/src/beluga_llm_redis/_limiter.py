@@ -38,6 +38,9 @@ SURE = 1.0
 """Seconds: a wait that is known and longer is not asked about before its last second."""
 LONGEST = 1e7
 """Seconds that a provider may ask to wait."""
+MOST = 10**12
+"""The greatest count and rate that the script is told. What it cannot take it would refuse with
+all that goes along, again and again; and servers report any number."""
 
 _INSTEAD = {
     "local": "each process keeps to its share of them until then",
@@ -84,14 +87,18 @@ class RedisLimiter:
         _check(name, prefix, lease=lease, on_error=on_error, timeout=timeout)
         self.name, self.prefix, self.on_error = name, prefix, on_error
         self._clients = Clients(
-            url, cluster=cluster, timeout=timeout, before_close=self._close_sessions
+            url,
+            cluster=cluster,
+            timeout=timeout,
+            once=True,
+            before_close=self._close_sessions,
         )
         self._door = Door(self._clients, lease=lease, timeout=timeout, instead=_INSTEAD[on_error])
         self._terms = Terms(lease, prefix, time.monotonic)
         self._local = LocalLimits()
         self._sessions: dict[tuple[asyncio.AbstractEventLoop, str], Session] = {}
         self._late = COLD
-        self._known: dict[str, tuple[LimitRefusal, float]] = {}
+        self._known: dict[tuple[str, llm.ProviderLimits], tuple[LimitRefusal, float]] = {}
         self._numbers = itertools.count(1)
 
     @property
@@ -109,7 +116,7 @@ class RedisLimiter:
             StoreError: there is no Redis, and `on_error` is "raise".
         """
         session, who = self._session(demand), self._who(demand)
-        if known := self._still_known(who):
+        if known := self._still_known((who, demand.limits)):
             return known
         number, maybe = f"{session.me}:{next(self._numbers)}", True
         asked_at = self._terms.clock()
@@ -125,7 +132,7 @@ class RedisLimiter:
             if maybe:  # Redis may have given what nobody has got
                 session.report(number, _digest(demand.key), within=0.0, undo=True, who=who)
         if reply.name:
-            return self._refused(who, reply)
+            return self._refused((who, demand.limits), reply)
         local = await self._mirror(demand)
         place = RedisPlace(self, session, demand, number=number, reply=reply, local=local)
         if self._terms.clock() - asked_at > self._late:
@@ -135,7 +142,7 @@ class RedisLimiter:
     def leave(self, demand: LimitDemand) -> None:
         """Takes this process out of the line, until it asks again."""
         session, who = self._session(demand), self._who(demand)
-        self._known.pop(who, None)
+        self._known.pop((who, demand.limits), None)
         session.tickets.pop(who, None)
         session.report(f"-{who}", _digest(demand.key), within=0.0, who=who)
 
@@ -173,6 +180,7 @@ class RedisLimiter:
         tag = self.name or _digest(demand.key[:3])
         session = self._sessions.get((loop, tag))
         if session is None:
+            self._clients.get()  # a URL that is wrong is told before anything is to be reported
             for place in [place for place in tuple(self._sessions) if place[0].is_closed()]:
                 self._sessions.pop(place, None)
             session = self._sessions[loop, tag] = Session(self._door, tag, self._terms)
@@ -212,7 +220,7 @@ class RedisLimiter:
             asked["ticket"] = ticket
         return asked
 
-    def _refused(self, who: str, reply: Reply) -> LimitRefusal:
+    def _refused(self, asked: tuple[str, llm.ProviderLimits], reply: Reply) -> LimitRefusal:
         """When to ask again: not all at the same moment, and never for what is known already."""
         name: Any = reply.name
         if name == "concurrency":
@@ -221,16 +229,16 @@ class RedisLimiter:
             return LimitRefusal(name, reply.wait, reply.again * _between(0.8, 1.2))
         refusal = LimitRefusal(name, reply.wait, reply.again + _between(0.001, 0.005))
         if name in ("RPM", "provider") and reply.wait > SURE:
-            self._known[who] = refusal, self._terms.clock()
+            self._known[asked] = refusal, self._terms.clock()
         return refusal
 
-    def _still_known(self, who: str) -> LimitRefusal | None:
-        if who not in self._known:
+    def _still_known(self, asked: tuple[str, llm.ProviderLimits]) -> LimitRefusal | None:
+        if asked not in self._known:
             return None
-        refusal, since = self._known[who]
+        refusal, since = self._known[asked]
         passed = self._terms.clock() - since
         if refusal.seconds - passed <= SURE:
-            del self._known[who]
+            del self._known[asked]
             return None
         return LimitRefusal(refusal.name, refusal.seconds - passed, refusal.rest - passed)
 
@@ -292,7 +300,9 @@ class RedisPlace:
         said: dict[str, Any] = {"said": "accepted"}
         if facts and self._governs:
             said["advice"] = [
-                [min(seconds, LONGEST)] if rate is None else [min(seconds, LONGEST), rate]
+                [_within(LONGEST, seconds)]
+                if rate is None
+                else [_within(LONGEST, seconds), _within(MOST, rate)]
                 for seconds, rate in rate_advice(facts)
             ]
         self._answered(PROMPT if self._governs else 60.0, **said)
@@ -301,7 +311,7 @@ class RedisPlace:
         """The provider answered 429."""
         if self._local is not None:
             self._local.refused(retry_after)
-        after = {} if retry_after is None else {"after": min(retry_after, LONGEST)}
+        after = {} if retry_after is None else {"after": _within(LONGEST, retry_after)}
         self._answered(0.0, said="refused", **after)
 
     def release(self, tokens: int | None) -> None:
@@ -314,7 +324,7 @@ class RedisPlace:
         if self._local is not None:
             self._local.release(tokens)
         lasted = self._limiter._terms.clock() - self._since
-        cost = {} if tokens is None else {"tokens": tokens}
+        cost = {} if tokens is None else {"tokens": round(_within(MOST, tokens))}
         self._report(0.0, ended=True, lasted=lasted, **cost)
 
     def _answered(self, within: float, **facts: Any) -> None:
@@ -325,6 +335,11 @@ class RedisPlace:
         if self._governs:
             facts |= {"governed": True, "closings": self._closings}
         self._session.report(self._id, self._gate, within=within, **facts)
+
+
+def _within(most: float, value: float) -> float:
+    """A number from 0 to the most; 0 for one that is none (NaN)."""
+    return min(value, most) if value > 0 else 0
 
 
 def _between(least: float, most: float) -> float:

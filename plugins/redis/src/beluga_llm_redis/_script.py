@@ -9,7 +9,8 @@ one process, line by line.
 Whoever was refused gets a ticket, and those with smaller ones are in the lead: a request begins
 where there is room for all in the lead and for itself. So nobody is overtaken for a place that he
 could have, a big request by small ones neither, and nobody waits for one that sleeps. A process has
-one ticket for each model; when it has got a place, it queues again behind the other processes.
+one ticket for each model; when it has got a place, it queues again behind the other processes. A
+slot is not kept for those who sleep for longer than some seconds, until a window has room.
 
 What it says of time is how long it takes until there is room, and how long to sleep: the same where
 that is known, less where what is given back may change it. A slot comes free about once in the
@@ -17,7 +18,8 @@ usual time of a request, divided by their number.
 
 The state has an epoch, drawn when there is none. A process that knows another one is told that the
 state was lost, and registers the slots that it holds again. Until all others have done so too, as
-many as there were, no slots are given; but for no longer than half a lease.
+many as there were, no slots are given; but for no longer than half a lease. A clock of Redis that
+was put back by seconds is a loss of the state, too: times that are far ahead would hold all back.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ GATE_KEYS = ("gate", "accepted", "second", "line", "seen")
 SCRIPT = """
 local RPS, RPM, TPM, COSTS, SLOTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local LINE, SEEN, NEEDS, FACTS, PEERS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local SHARED = 10
 local NEAR, KEPT, PRESENT, PUNCTUAL, LATER = 1e-6, 300, 60, 1, 5
 local FIRST, LONGEST, STEADY, GROWTH, FORGOTTEN, PROBE = 1, 30, 5, 1.1, 100, 60
 local call = redis.call
@@ -48,13 +51,20 @@ local function keep(key, seconds) call('PEXPIRE', key, math.ceil(seconds * 1000)
 
 -- the epoch
 
-local epoch, grace, usual = unpack(call('HMGET', FACTS, 'epoch', 'grace', 'usual'))
+local epoch, grace, usual, clock = unpack(call('HMGET', FACTS, 'epoch', 'grace', 'usual', 'clock'))
+if clock and now < clock - LATER then
+    for i = 1, SHARED do call('DEL', KEYS[i]) end
+    epoch, grace, usual = nil, nil, nil
+end
 local created = not epoch
 if created then
     epoch = r.fresh
     call('HSET', FACTS, 'epoch', epoch)
 end
-if created or r.keep then keep(FACTS, KEPT) end
+if created or r.keep then
+    call('HSET', FACTS, 'clock', num(now))
+    keep(FACTS, KEPT)
+end
 if r.epoch and r.epoch ~= epoch and not r.rejoin then return 'lost|' .. epoch end
 if r.rejoin then
     local back = call('HINCRBY', FACTS, 'back', 1)
@@ -70,12 +80,17 @@ local gates = {}
 
 local function gate(g)
     if gates[g] then return gates[g] end
-    local base = 10 + 5 * (g - 1)
+    local base = SHARED + 5 * (g - 1)
     local it = {state = KEYS[base + 1], accepted = KEYS[base + 2], second = KEYS[base + 3],
                 line = KEYS[base + 4], seen = KEYS[base + 5]}
     local raw = call('HMGET', it.state, 'probe', unpack(NUMBERS))
     it.probe = raw[1] ~= '' and raw[1] or nil
     for i, name in ipairs(NUMBERS) do it[name] = tonumber(raw[i + 1] or nil) end
+    if it.last and it.last > now + LATER then
+        for i = 1, 5 do call('DEL', KEYS[base + i]) end
+        for _, name in ipairs(NUMBERS) do it[name] = nil end
+        it.probe = nil
+    end
     it.next, it.closed = it.next or -1e300, it.closed or -1e300
     it.closings, it.streak, it.no_probe = it.closings or 0, it.streak or 0, it.no_probe or -1e300
     gates[g] = it
@@ -170,7 +185,7 @@ local function forget_costs(period)
     end
     if #ids > 0 then
         call('ZREMRANGEBYSCORE', TPM, '-inf', till)
-        call('HINCRBY', COSTS, 'sum', -sum)
+        call('HINCRBY', COSTS, 'sum', 0 - sum)  -- not -sum: Redis takes no "-0"
     end
     return tonumber(call('HGET', COSTS, 'sum') or 0)
 end
@@ -227,6 +242,16 @@ local function in_the_lead(line, seen, ticket)
     return call('ZCOUNT', line, '-inf', '(' .. ticket)
 end
 
+local function awake_in_the_lead(lead, ticket)
+    local soon = now + LATER * 1.25 + PUNCTUAL
+    if lead == 0 or call('ZCOUNT', SEEN, '(' .. num(soon), '+inf') == 0 then return lead end
+    local before = ticket and '(' .. ticket or '+inf'
+    for _, other in ipairs(call('ZRANGEBYSCORE', LINE, '-inf', before)) do
+        if tonumber(call('ZSCORE', SEEN, other) or 0) > soon then lead = lead - 1 end
+    end
+    return lead
+end
+
 local function queue(line, seen, who, ticket, again)
     call('ZADD', line, ticket, who)
     call('ZADD', seen, num(now + again * 1.25 + PUNCTUAL), who)
@@ -281,14 +306,13 @@ end
 for _, id in ipairs(r.renew) do call('ZADD', SLOTS, num(now + r.lease), id) end
 if #r.renew > 0 then keep(SLOTS, r.lease + 60) end
 
-local peers = 0
 if r.bye then call('ZREM', PEERS, r.me) end
 if r.keep then
     call('ZREMRANGEBYSCORE', PEERS, '-inf', num(now))
     call('ZADD', PEERS, num(now + PRESENT), r.me)
     keep(PEERS, PRESENT)
-    peers = call('ZCARD', PEERS)
 end
+local peers = call('ZCARD', PEERS)  -- told each time: the share of a process depends on it
 
 -- what is asked for
 
@@ -299,8 +323,9 @@ local function refusal(t, it)
         call('ZREMRANGEBYSCORE', SLOTS, '-inf', num(now))
         local left = (grace or now) - now
         if left > NEAR then return 'concurrency', -1, left end
-        if call('ZCARD', SLOTS) + lead >= t.slots then
-            local soon = (usual or 0.2) / t.slots / 2 * (lead + 1)
+        local first = awake_in_the_lead(lead, t.ticket)
+        if call('ZCARD', SLOTS) + first >= t.slots then
+            local soon = (usual or 0.2) / t.slots / 2 * (first + 1)
             return 'concurrency', -1, math.max(math.min(soon, 1), 0.01)
         end
     end

@@ -221,7 +221,7 @@ class Session:
 
     def _keep(self, reports: dict[str, dict[str, Any]]) -> None:
         """Puts back what was not sent."""
-        for number, newer in self._reports.items():
+        for number, newer in tuple(self._reports.items()):  # a collected stream may report
             reports[number] = {**reports.get(number, {}), **newer}
         while len(reports) > MANY:
             del reports[next(iter(reports))]

@@ -13,6 +13,8 @@ import beluga_llm as llm
 from beluga_llm_redis._clients import Clients
 
 URL = "redis://localhost:6379/0"
+TIMEOUT = 2.0
+"""Seconds to wait for Redis: a cache that hangs must not be slower than the model."""
 
 SAVE = """
 local held = redis.call('GET', KEYS[1])
@@ -36,12 +38,20 @@ class _Keyed:
     Args:
         url: of the server: `redis://`, `rediss://` or `unix://`.
         prefix: goes before every key.
+        timeout: seconds to wait for Redis.
+
+    Raises:
+        ConfigError: the URL or the timeout is not valid.
     """
 
     _PREFIX = ""
 
-    def __init__(self, url: str = URL, *, prefix: str | None = None) -> None:
-        self._clients = Clients(url)
+    def __init__(
+        self, url: str = URL, *, prefix: str | None = None, timeout: float = TIMEOUT
+    ) -> None:
+        if not timeout > 0:
+            raise llm.ConfigError(f"timeout must be > 0 seconds, got {timeout!r}")
+        self._clients = Clients(url, timeout=timeout)
         self.prefix = self._PREFIX if prefix is None else prefix
 
     async def _get(self, name: str) -> bytes | None:
