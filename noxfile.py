@@ -40,11 +40,13 @@ BY_NAME = {"mcp"}
 
 UNTRACED = [
     "tests/corpus/test_truncation.py",
-    "tests/io/test_conformance.py",
-    "tests/io/test_new_provider.py",
+    "tests/io/test_examples.py",
     "tests/io/test_plugin_wheels.py",
+    "tests/test_doc_pages.py",
+    "tests/test_docs.py",
+    "tests/test_migration.py",
 ]
-"""Read recorded streams thousands of times each, or run whole suites: too much for coverage."""
+"""Read recorded streams thousands of times each, or run programs: too much for coverage."""
 
 NESTED = [
     "tests/unit/test_pytest_plugin.py",

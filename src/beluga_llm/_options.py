@@ -100,12 +100,11 @@ class GenerateOptions(
     validate_history: bool = True
 
     def __post_init__(self) -> None:
-        if self.stop is None:
-            pass
-        elif isinstance(self.stop, str):
-            msgspec.structs.force_setattr(self, "stop", (self.stop,))
-        elif not isinstance(self.stop, tuple) and isinstance(self.stop, Sequence):
-            msgspec.structs.force_setattr(self, "stop", tuple(self.stop))
+        stop = self.stop
+        if isinstance(stop, str):
+            msgspec.structs.force_setattr(self, "stop", (stop,))
+        elif stop is not None and not isinstance(stop, tuple) and isinstance(stop, Sequence):
+            msgspec.structs.force_setattr(self, "stop", tuple(stop))
         mappings = _mappings_of(self)
         if mappings == _NO_MAPPINGS:
             return

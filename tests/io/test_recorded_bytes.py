@@ -400,6 +400,16 @@ def test_the_command_tells_of_mistakes(tmp_path: Path, capsys: pytest.CaptureFix
     assert "nothing" in capsys.readouterr().err
 
 
+def test_the_command_tells_that_nothing_was_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "x.json"
+    url = "http://127.0.0.1:1/v1"
+    assert record.main(["openai-compatible/m", "hi", "-o", str(path), "--base-url", url]) == 2
+    assert "connection failed" in capsys.readouterr().err
+    assert not path.exists()
+
+
 def test_the_command_has_a_help():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "beluga_llm.testing.record", "--help"],

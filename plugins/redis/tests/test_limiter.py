@@ -557,7 +557,7 @@ def test_a_limiter_serves_one_loop_after_another_and_closes_what_was_forgotten(u
     assert llm.ProviderLimits is ProviderLimits
 
 
-@pytest.mark.row("DIST-01", "KEYS-01")
+@pytest.mark.row("DIST-01", "ERRO-31")
 @pytest.mark.parametrize("query", ["foo=hunter2", "socket_timeout=hunter2"])
 async def test_parameters_that_the_library_does_not_take_are_an_error_of_the_settings(query: str):
     limiter = RedisLimiter(f"redis://localhost:1/0?{query}")
@@ -569,7 +569,7 @@ async def test_parameters_that_the_library_does_not_take_are_an_error_of_the_set
         RedisLimiter("redis://localhost:1/0?decode_responses=true")
 
 
-@pytest.mark.row("DIST-01", "KEYS-01")
+@pytest.mark.row("DIST-01", "ERRO-31")
 def test_a_password_among_the_parameters_is_a_secret_too():
     limiter = RedisLimiter("redis://localhost:1/0?password=hunter2%21")
     assert limiter._clients.blot("as hunter2! was wrong") == "as *** was wrong"
