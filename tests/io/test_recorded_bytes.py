@@ -403,10 +403,10 @@ def test_the_command_tells_of_mistakes(tmp_path: Path, capsys: pytest.CaptureFix
 def test_the_command_tells_that_nothing_was_recorded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    path = tmp_path / "x.json"
-    url = "http://127.0.0.1:1/v1"
-    assert record.main(["openai-compatible/m", "hi", "-o", str(path), "--base-url", url]) == 2
-    assert "connection failed" in capsys.readouterr().err
+    path, url = tmp_path / "x.json", "http://127.0.0.1:1/v1"
+    asked = ["openai-compatible/m", "hi", "-o", str(path), "--base-url", url]
+    assert record.main([*asked, "--option", 'tool_choice="weather"']) == 2  # there is no such tool
+    assert "weather" in capsys.readouterr().err
     assert not path.exists()
 
 
