@@ -48,12 +48,11 @@ UNTRACED = [
 ]
 """Read recorded streams thousands of times each, or run programs: too much for coverage."""
 
-NESTED = [
-    "tests/unit/test_pytest_plugin.py",
-    "tests/unit/test_strict_suite.py",
-    "tests/unit/test_testing_kit.py",
-]
-"""Run suites of their own, and take as long as all others."""
+ALONE = """
+    import plugins registry provider_places provider_spec named_stores environment config demo mock
+    cli cli_terminal cli_words resilient blocking health forbid_requests run_tools structured
+"""
+"""The unit tests whose subject may depend on the wheel, or on which plugins are there."""
 
 CROWDS = "tests/io/test_rate_limits.py"
 """Measures seconds of a hundred callers: it wants the machine for itself, and no tracing."""
@@ -111,6 +110,7 @@ def tests(session: nox.Session) -> None:
             "-m",
             "pytest",
             WORKERS,
+            "--hypothesis-profile=traced",
             "tests",
             *(f"--ignore={path}" for path in (*UNTRACED, CROWDS)),
         )
@@ -165,13 +165,10 @@ def build(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def core(session: nox.Session) -> None:
-    """The pure tests of the core on its wheel, with no plugin installed.
-
-    Without the properties and the nested suites, which `tests` has: they do not depend on that.
-    """
+    """The core on its wheel, with no plugin installed: what may depend on that."""
     install_wheels(session, "beluga_llm", extras="[cli,testing]")
-    quick = ["-m", "not hypothesis", *(f"--ignore={path}" for path in NESTED)]
-    chosen = session.posargs or ["tests/unit", "tests/io/test_own_provider.py", *quick]
+    files = [f"tests/unit/test_{name}.py" for name in ALONE.split()]
+    chosen = session.posargs or [*files, "tests/io/test_own_provider.py"]
     session.run("pytest", WORKERS, *chosen, env={**NO_PLUGINS, "BELUGA_SHARED": ""})
 
 

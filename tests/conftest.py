@@ -8,10 +8,14 @@ from collections.abc import AsyncIterator, Callable, Generator
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from support.strict import pytest_configure as pytest_configure
 from support.strict import pytest_runtest_teardown as pytest_runtest_teardown
 
 from beluga_llm import ProviderNotFoundError
+
+settings.register_profile("traced", settings.get_profile("ci"), max_examples=30)
+"""For runs that are traced for coverage, which take twice the time: a third of the examples."""
 
 NO_PLUGINS = bool(os.environ.get("BELUGA_NO_PLUGINS"))
 """Set by `nox -s core` and `nox -s lowest`, which install none."""

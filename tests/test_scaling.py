@@ -47,7 +47,7 @@ def test_the_figures_are_those_that_were_measured(names: dict[str, Any]):
 def test_a_fleet_is_as_large_as_its_calls(names: dict[str, Any]):
     need = names["fleet"](100, seconds=3, chunks=0, tokens=10)
     assert need["calls under way"] == 300
-    assert need["cores"] == pytest.approx(100 * names["CALL"], abs=0.01)
+    assert need["cores"] == pytest.approx(100 * (names["CALL"] + names["SHARED"]), abs=0.01)
     assert (need["processes"], need["connections of each"]) == (1, 300)
     assert (need["provider: RPM"], need["provider: TPM"]) == (6000, 60_000)
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beluga_llm._dialects import openai_chat_decoder
+from beluga_llm._dialects.chat_frame import read_strictly
 from beluga_llm._dialects.openai_chat import OpenAIChatDialect
 from beluga_llm._dialects.quirks import ChatQuirks
 from beluga_llm._errors import BelugaError
@@ -188,6 +189,31 @@ def test_a_frame_that_says_something_else_does_not(monkeypatch: pytest.MonkeyPat
     *_, last = seen([frame({"content": "a"})] * 3 + [other] * 2, ChatQuirks())
     assert slow == [frame({"content": "a"})] * 2 + [other]
     assert (last.text, last.model_id, last.provider_metadata["provider"]) == ("aaabb", "n", "p")
+
+
+@pytest.mark.parametrize("name", ["content", "reasoning_content", "reasoning"])
+def test_frames_that_are_alike_are_not_read_whole(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    read: list[bytes] = []
+
+    def reading(data: bytes) -> Any:
+        read.append(data)
+        return read_strictly(data)
+
+    monkeypatch.setattr(openai_chat_decoder, "read_strictly", reading)
+    *_, last = seen([frame({name: text}) for text in ("a", "b", "c", 'd"', "")], ChatQuirks())
+    assert (last.text or last.thinking) == 'abcd"'
+    assert len(read) == 2
+
+
+def test_reasoning_in_two_fields_is_read_whole() -> None:
+    """The same text stands in both at first, and then it does not."""
+    lines = [frame({"reasoning_content": "a", "reasoning": "a"})] * 4
+    lines += [frame({"reasoning_content": "b", "reasoning": "a"})]
+    lines += [frame({"reasoning_content": "b", "reasoning": "c"})]
+    *_, last = seen(lines, ChatQuirks())
+    assert last.thinking == "aaaabb"
 
 
 def test_a_stream_of_other_frames_is_no_longer_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 from beluga_llm._chunks import StreamChunk, ToolCallDelta
 from beluga_llm._dialects.chat_answer import read_answer
@@ -123,12 +124,12 @@ class ChatDecoder(Decoder):
         if chunk.delta and not chunk.tool_calls:
             self._template = Template.of(data, "content", chunk.delta)
             self._alike = functools.partial(StreamChunk, choice=chunk.choice)
-        elif chunk.reasoning_delta and self._only is not None:
+        elif chunk.reasoning_delta:
             names = [name for name in _THOUGHTS if getattr(delta, name)]
             if len(names) == 1:
                 self._template = Template.of(data, names[0], chunk.reasoning_delta)
-                self._alike = self._only.thought
-        elif chunk.tool_calls:
+                self._alike = cast(Choice, self._only).thought
+        else:
             call = chunk.tool_calls[0]
             if len(chunk.tool_calls) == 1 and not (chunk.delta or call.id or call.name):
                 self._template = Template.of(data, "arguments", call.arguments)
