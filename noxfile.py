@@ -45,6 +45,7 @@ UNTRACED = [
     "tests/test_doc_pages.py",
     "tests/test_docs.py",
     "tests/test_migration.py",
+    "tests/unit/test_strict_suite.py",
 ]
 """Read recorded streams thousands of times each, or run programs: too much for coverage."""
 

@@ -16,6 +16,7 @@ import asyncio
 import logging
 import math
 import time
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -66,9 +67,9 @@ class Layer:
 
     models: Sequence[Any] = ()
 
+    @abstractmethod
     def __call__(self, request: ChatRequest, call_next: CallNext, /) -> Chunks:
         """The chunks of the answer."""
-        raise NotImplementedError  # pragma: no cover -- every layer has its own
 
     def check_model(self, model: Any) -> None:
         """Called with the model that it is put around.

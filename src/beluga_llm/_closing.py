@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
 class Closing:
     """What has an `aclose` is an async context manager: it is closed when its block is left."""
 
+    @abstractmethod
     async def aclose(self) -> None:
         """Closes what was opened here."""
-        raise NotImplementedError  # pragma: no cover -- all have their own
 
     async def __aenter__(self) -> Self:
         return self

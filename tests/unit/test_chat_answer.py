@@ -158,7 +158,9 @@ def test_the_usual_answer_is_read_the_typed_way() -> None:
     )
 
 
-@pytest.mark.parametrize("changes", [{"x": 1}, {"choices": []}, {"error": "no"}, {"id": 3}])
+@pytest.mark.parametrize(
+    "changes", [{"x": 1}, {"choices": []}, {"error": "no"}, {"id": 3}, {"usage": "x"}]
+)
 def test_what_holds_more_is_refused(changes: dict[str, Any]) -> None:
     assert read_answer(answer(**changes), ChatQuirks()) is None
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 import attrs
 
 from beluga_llm import _json
+from beluga_llm._closing import Closing
 from beluga_llm._delegating import as_model
 from beluga_llm._errors import InvalidRequestError
 from beluga_llm._messages import AIMessage, HumanMessage, Message, ToolMessage
@@ -25,8 +26,6 @@ from beluga_llm._usage import Usage
 from beluga_llm._validate import MessageInput, ensure_messages
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from beluga_llm._keywords import CallKeywords
 
 T = TypeVar("T")
@@ -57,7 +56,7 @@ class StructuredResult(Generic[T_co]):
     attempts: int
 
 
-class StructuredModel(Generic[T]):
+class StructuredModel(Closing, Generic[T]):
     """A model that answers with values of one type; made by `structured`.
 
     Safe for any number of tasks at once. Closing it closes a model that was given by name, and no
@@ -181,17 +180,6 @@ class StructuredModel(Generic[T]):
         """Closes the model, where it was made from a name; idempotent."""
         if self._owns_model:
             await self.model.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     # --- the way of a call -----------------------------------------------------------------------
 
