@@ -20,14 +20,14 @@ CORE = "beluga_llm"
 
 FLOORS = {
     "values": """
-        _capabilities _chunks _config _config_checks _docstrings _errors _faults _fold _frozen
-        _ids _json _lazy _messages _option_ranges _option_types _options _partial_json _parts
+        _answer_facts _capabilities _chunks _config _config_checks _docstrings _errors _faults
+        _fold _frozen _ids _json _lazy _messages _option_ranges _option_types _options _partial_json _parts
         _redaction _replay _request _request_context _schema _serialize _tool_merge _tool_types
         _type_schema _types _usage _version
     """,
     "protocol": "_dialects _http",
     "shell": """
-        _accept _batch _breaker _caching _call _call_context _chat_stream _clock _closing
+        _accept _around _batch _breaker _caching _call _call_context _chat_stream _clock _closing
         _compatible _context _conversation _deadline _delegating _environment _events _health
         _http_model _http_seal _installed _keywords _layers _log_records _loop_thread _model
         _named_stores

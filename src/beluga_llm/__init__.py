@@ -21,6 +21,7 @@ from beluga_llm._lazy import lazy_face
 from beluga_llm._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from beluga_llm._around import pull as pull
     from beluga_llm._batch.calls import BatchResult as BatchResult
     from beluga_llm._batch.jsonl import batch_jsonl as batch_jsonl
     from beluga_llm._batch.progress import BatchProgress as BatchProgress
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from beluga_llm._caching.stores import SQLiteCache as SQLiteCache
     from beluga_llm._call import CallNext as CallNext
     from beluga_llm._call import Middleware as Middleware
-    from beluga_llm._call import pull as pull
     from beluga_llm._call_context import CallContext as CallContext
     from beluga_llm._capabilities import Capabilities as Capabilities
     from beluga_llm._chat_stream import ChatStream as ChatStream
@@ -239,10 +239,10 @@ _WHERE = {
     "_chat_stream": ("ChatStream",),
     "_delegating": ("DelegatingChatModel", "apply_middleware"),
     "_validate": ("ensure_messages",),
+    "_around": ("pull",),
     "_call": (
         "CallNext",
         "Middleware",
-        "pull",
     ),
     "_capabilities": ("Capabilities",),
     "_chunks": (

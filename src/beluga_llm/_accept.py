@@ -10,12 +10,19 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from beluga_llm._call import Call, Chunks, compose, foreign, limited
-from beluga_llm._options import NO_OPTIONS, GenerateOptions, changed_options, merge_options
+from beluga_llm._around import foreign, limited
+from beluga_llm._call import Call, Chunks, compose
+from beluga_llm._options import (
+    NO_OPTIONS,
+    GenerateOptions,
+    OptionLayer,
+    changed_options,
+    merge_options,
+)
 from beluga_llm._request import Bounds, ChatRequest, InnerModel, ModelInfo, RequestInfo, earliest
 from beluga_llm._request_context import context_values
 from beluga_llm._tool_types import ToolDefinition
@@ -57,16 +64,18 @@ def accept(model: ChatModel, request: ChatRequest, call: Call) -> Chunks:
     asked = request.asked
     if request.options is not request.merged:
         asked = (*asked, changed_options(request.merged, request.options))
-    options = functools.reduce(merge_options, asked, model._options)
-    tools = model._tools
-    if request.tools:
-        tools = join_tools(tools, request.tools, win=True)
+    tools = join_tools(model._tools, request.tools, win=True) if request.tools else model._tools
     if model._hands_on:
-        asked = (*model._asked, *asked)
+        options = functools.reduce(merge_options, asked, model._options)
         check_options(options, None)
+        asked = (*model._asked, *asked)
+        info = info_of(model, options.model or model.model_id)
     else:
-        options = _checked(model, request, options=options, tools=tools)
-        call.provider, call.model_id = model.provider, options.model or model.model_id
+        ready = _ready(model, asked, tools)
+        options, info = ready.options, ready.info
+        call.provider, call.model_id = info.provider, info.model_id
+        if options.validate_history:
+            check_pairing(request.messages)
     deadline, bounds = model._deadline(options), request.bounds
     if request.call is None:
         call.deadline = deadline
@@ -81,7 +90,7 @@ def accept(model: ChatModel, request: ChatRequest, call: Call) -> Chunks:
         call,
         asked,
         options,
-        info_of(model, options.model or model.model_id),
+        info,
         bounds,
     )
     chunks = compose(model._open, model._layers, call)(completed)
@@ -132,24 +141,69 @@ def _inner(model: ChatModel) -> InnerModel:
     return InnerModel(info_of(model, model.model_id), model._options, model._tools)
 
 
-def _checked(
-    model: ChatModel,
-    request: ChatRequest,
-    *,
-    options: GenerateOptions,
-    tools: Sequence[ToolDefinition],
-) -> GenerateOptions:
-    """Options with the model's id, and without a choice among no tools; all is checked."""
-    known = model._accepted
-    if options is known[0] and tools is known[1] and model.model_id == known[2]:
-        completed: GenerateOptions = known[3]
-    else:
-        completed = _completed(model, options, tools)
-        if options is model._options and tools is model._tools:  # as most calls have them
-            model._accepted = options, tools, model.model_id, completed
-    if completed.validate_history:
-        check_pairing(request.messages)
-    return completed
+# --- what a model makes of options ---------------------------------------------------------------
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What a model makes of the options that calls ask: checked once, used by all that are alike.
+
+    Attributes:
+        base, tools, model_id: the model's own, of which it was made.
+        options: complete, with the model's id, and without a choice among no tools.
+        info: the model, as it is asked.
+    """
+
+    base: GenerateOptions
+    tools: tuple[ToolDefinition, ...]
+    model_id: str
+    options: GenerateOptions
+    info: ModelInfo
+
+    def suits(self, model: ChatModel) -> bool:
+        """Whether the model is still as it was."""
+        return (
+            self.base is model._options
+            and self.tools is model._tools
+            and self.model_id == model.model_id
+        )
+
+
+_MOST = 16
+"""How many sets of options a model remembers."""
+
+_SIMPLE = frozenset((str, int, float, bool, type(None)))
+_Alike: TypeAlias = tuple[tuple[Any, ...], ...]
+
+
+def _ready(
+    model: ChatModel, asked: Sequence[OptionLayer], tools: Sequence[ToolDefinition]
+) -> Ready:
+    """The options of a call, merged and checked, or those of a call before that asked the same."""
+    alike = _alike(asked) if tools is model._tools else None
+    if alike is not None and (known := model._ready.get(alike)) and known.suits(model):
+        return known
+    merged = functools.reduce(merge_options, asked, model._options)
+    options = _completed(model, merged, tools)
+    info = info_of(model, options.model or model.model_id)
+    ready = Ready(model._options, model._tools, model.model_id, options, info)
+    if alike is not None:
+        if len(model._ready) >= _MOST:
+            model._ready.clear()
+        model._ready[alike] = ready
+    return ready
+
+
+def _alike(asked: Sequence[OptionLayer]) -> _Alike | None:
+    """Equal for layers that ask for the same, None where that is not told at a glance.
+
+    True, 1 and 1.0 are equal, but not the same.
+    """
+    found: list[tuple[Any, ...]] = []
+    for layer in asked:
+        if type(layer) is not dict or not _SIMPLE.issuperset(map(type, layer.values())):
+            return None
+        found += (*layer.items(),), (*map(type, layer.values()),)
+    return tuple(found)
 
 
 def _completed(

@@ -17,17 +17,11 @@ import logging
 import math
 import time
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from beluga_llm._chunks import StreamChunk
-from beluga_llm._deadline import Reads
-from beluga_llm._errors import (
-    BelugaError,
-    ConnectionFailedError,
-    RequestTimeoutError,
-)
+from beluga_llm._errors import BelugaError
 from beluga_llm._fold import Fold
 from beluga_llm._ids import new_request_id
 from beluga_llm._messages import AIMessage
@@ -146,6 +140,16 @@ class Call:
             self._message = self._fold.message()
         return self._message
 
+    def start(self) -> None:
+        """The call begins to run."""
+        self.state, self.begun, self.loop = "open", time.monotonic(), asyncio.get_running_loop()
+
+    async def close(self) -> None:
+        """Closes every layer, innermost first: the only place that does."""
+        if self.state == "open":
+            self.state = "closed"
+        await close_all(self.opened)
+
     def settle(self) -> None:
         """Folds the chunks that were heard since the last time."""
         if not self._pending:
@@ -231,13 +235,13 @@ def compose(handler: CallNext, layers: Sequence[Middleware], call: Call) -> Call
 
 
 async def drive(begin: Callable[[Call], Chunks], call: Call) -> Chunks:
-    """One call from its first read to its end; the only place that closes layers."""
-    call.state, call.begun, call.loop = "open", time.monotonic(), asyncio.get_running_loop()
+    """One call from its first read to its end, chunk by chunk."""
+    call.start()
     hear, pending = call._pending.append, call._pending
     try:
         async for chunk in begin(call):
             if type(chunk) is not StreamChunk:
-                raise TypeError(f"a stream is made of StreamChunks, not {type(chunk).__name__}")
+                raise _no_chunk(chunk)
             hear(chunk)
             if call.time_to_first_chunk is None and chunk.is_content:
                 call.time_to_first_chunk = time.monotonic() - call.begun
@@ -249,9 +253,29 @@ async def drive(begin: Callable[[Call], Chunks], call: Call) -> Chunks:
         call.failed(error)
         raise
     finally:
-        if call.state == "open":
-            call.state = "closed"
-        await close_all(call.opened)
+        await call.close()
+
+
+async def complete(begin: Callable[[Call], Chunks], call: Call) -> AIMessage:
+    """The whole answer of one call: `drive` for whom no chunk is of interest."""
+    call.start()
+    hear = call._pending.append
+    try:
+        async for chunk in begin(call):
+            if type(chunk) is not StreamChunk:
+                raise _no_chunk(chunk)
+            hear(chunk)
+        call.state = "complete"
+    except Exception as error:
+        call.failed(error)
+        raise
+    finally:
+        await call.close()
+    return call.message
+
+
+def _no_chunk(value: object) -> TypeError:
+    return TypeError(f"a stream is made of StreamChunks, not {type(value).__name__}")
 
 
 async def close_all(opened: list[Chunks]) -> None:
@@ -285,70 +309,3 @@ async def give_up(chunks: Chunks, opened: list[Chunks]) -> None:
 def running(chunks: AsyncGenerator[Any, None]) -> bool:
     """Whether somebody waits for the generator's next item right now."""
     return bool(getattr(chunks, "ag_running", False))
-
-
-async def limited(chunks: Chunks, deadline: Callable[[], float | None]) -> Chunks:
-    """Chunks that end with an error at the deadline, whatever makes them waits for."""
-    reads = Reads(chunks.__anext__, deadline)
-    try:
-        async for chunk in reads:
-            yield chunk
-    finally:
-        reads.close()
-        await chunks.aclose()
-
-
-async def foreign(chunks: Chunks, model_id: str = "") -> Chunks:
-    """A provider that is not ours: its network errors and time-outs become errors of ours.
-
-    Where it does not say which model answered, it is the one that was asked.
-    """
-    named = not model_id
-    try:
-        async for chunk in chunks:
-            named = named or bool(getattr(chunk, "model_id", None))
-            yield chunk
-        if not named:
-            yield StreamChunk(model_id=model_id)
-    except BelugaError:
-        raise
-    except TimeoutError as error:
-        raise RequestTimeoutError(str(error) or "timed out") from error
-    except OSError as error:
-        raise ConnectionFailedError(str(error) or type(error).__name__) from error
-    finally:
-        await chunks.aclose()
-
-
-class pull:  # noqa: N801 -- reads as the function it is to its users
-    """Iterates chunks with a context manager around each read, never across a yield.
-
-    Args:
-        chunks: what to iterate.
-        around: makes a context manager, plain or async, for each read; None for none.
-    """
-
-    __slots__ = ("_around", "_next")
-
-    def __init__(
-        self,
-        chunks: AsyncIterator[StreamChunk],
-        *,
-        around: Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
-        | None = None,
-    ) -> None:
-        self._next = chunks.__anext__
-        self._around = around
-
-    def __aiter__(self) -> pull:
-        return self
-
-    async def __anext__(self) -> StreamChunk:
-        if self._around is None:
-            return await self._next()
-        scope = self._around()
-        if isinstance(scope, AbstractAsyncContextManager):
-            async with scope:
-                return await self._next()
-        with scope:
-            return await self._next()

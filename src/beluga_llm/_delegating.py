@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
-from beluga_llm._call import Chunks, Middleware, foreign
+from beluga_llm._around import foreign
+from beluga_llm._call import Chunks, Middleware
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._messages import replace
 from beluga_llm._model import ChatModel

@@ -151,6 +151,31 @@ def _has_block_facts(chunk: StreamChunk) -> bool:
     )
 
 
+def _is_plain(chunk: StreamChunk) -> bool:
+    """Whether a chunk brings one text, and facts of the whole answer at most."""
+    return bool(chunk.delta) and not (
+        chunk.reasoning_delta
+        or chunk.tool_calls
+        or chunk.refusal_delta
+        or chunk.parts
+        or chunk.choice
+        or chunk.logprobs is not None
+    )
+
+
+def _message_of(chunk: StreamChunk) -> AIMessage:
+    """The answer of one plain chunk: what building it would come to."""
+    return AIMessage(
+        (TextPart(mend_surrogates(chunk.delta), chunk.signature, chunk.provider),),
+        usage=chunk.usage or NO_USAGE,
+        finish_reason=chunk.finish_reason,
+        raw_finish_reason=chunk.raw_finish_reason,
+        model_id=chunk.model_id,
+        response_id=chunk.response_id,
+        provider_metadata=chunk.metadata,
+    )
+
+
 def _joined(values: list[Any]) -> Any:
     """Log-probabilities in one: lists grow, mappings key by key, of all else the last counts."""
     values = [value for value in values if value is not None]
@@ -165,24 +190,49 @@ def _joined(values: list[Any]) -> Any:
 
 
 class Fold:
-    """An answer that grows by chunks; `message()` may be asked at any time."""
+    """An answer that grows by chunks; `message()` may be asked at any time.
 
-    __slots__ = ("_answers",)
+    Nothing is built before the second chunk: most answers that are not streamed have only one.
+    """
+
+    __slots__ = ("_building", "_first")
 
     def __init__(self) -> None:
-        self._answers = {0: _Answer()}
+        self._building: dict[int, _Answer] | None = None
+        self._first: StreamChunk | None = None
+
+    @property
+    def _answers(self) -> dict[int, _Answer]:
+        """The choices under construction; there is always a first one."""
+        if self._building is None:
+            self._building = {0: _Answer()}
+            if (first := self._first) is not None:
+                self._first = None
+                self._take(first)
+        return self._building
 
     def add(self, chunk: StreamChunk) -> None:
         """Takes the next chunk."""
+        if self._building is None and self._first is None:
+            self._first = chunk
+        else:
+            self._take(chunk)
+
+    def _take(self, chunk: StreamChunk) -> None:
+        answers = self._answers
         if chunk.reset:
-            self._answers = {0: _Answer()}
-        answer = self._answers.get(chunk.choice)
+            answers.clear()
+            answers[0] = _Answer()
+        answer = answers.get(chunk.choice)
         if answer is None:
-            answer = self._answers[chunk.choice] = _Answer()
+            answer = answers[chunk.choice] = _Answer()
         answer.add(chunk)
 
     def extend(self, chunks: Sequence[StreamChunk]) -> None:
         """Takes chunks; runs that only go on with one text, thought or call are joined first."""
+        if len(chunks) == 1:
+            self.add(chunks[0])
+            return
         alike: StreamChunk | None
         run, place, number = "", None, None
         pieces: list[str] = []
@@ -222,6 +272,8 @@ class Fold:
 
     def message(self) -> AIMessage:
         """The answer so far."""
+        if self._first is not None and _is_plain(self._first):
+            return _message_of(self._first)
         others = (self._answers[choice] for choice in sorted(self._answers) if choice != 0)
         return self._answers[0].message(tuple(other.message() for other in others))
 

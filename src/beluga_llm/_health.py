@@ -18,7 +18,7 @@ import msgspec
 
 from beluga_llm._accept import begin
 from beluga_llm._breaker import BreakerState
-from beluga_llm._call import Call, drive
+from beluga_llm._call import Call, complete
 from beluga_llm._errors import BelugaError, RateLimitError
 from beluga_llm._options import GenerateOptions
 
@@ -173,8 +173,7 @@ async def one_token(model: ChatModel) -> None:
     )
     bare = model._copy(_layers=(), _tools=(), _options=options)
     call = Call(PROBE, model.provider, model.model_id)
-    async for _ in drive(functools.partial(begin, bare, "Hi", None, {}), call):
-        pass
+    await complete(functools.partial(begin, bare, "Hi", None, {}), call)
 
 
 def _health(

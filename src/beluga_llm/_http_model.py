@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import warnings
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from time import time as _unix_time
 from typing import TYPE_CHECKING, Any
 
@@ -120,9 +120,18 @@ class HttpModel(ChatModel):
         try:
             response = await self._send(wire, limits, request.call)
             try:
-                reader = await self._reader(request, response, limits, secrets)
+                if not 200 <= response.status < 300:
+                    raise await self._error(response, limits, secrets)
                 if facts := rate_limit(response.headers, now=_unix_time()):
                     yield StreamChunk(metadata={"rate_limit": facts})
+                if not request.streaming and _is_json(response):
+                    chunks, failure = await self._whole(request, response, limits, secrets)
+                    for chunk in chunks:
+                        yield chunk
+                    if failure is not None:
+                        raise failure
+                    return
+                reader = self._reader(request, response, secrets)
                 while True:
                     limits.check_total(now := time())
                     until = limits.until(now)
@@ -197,17 +206,17 @@ class HttpModel(ChatModel):
         """The JSON that answers a small request beside the chat."""
         limits = self._limits(request, asyncio.get_running_loop().time())
         wire, secrets = await self._wire(encoded, request, limits)
+        pieces: list[bytes] = []
         try:
             response = await self._send(wire, limits)
             try:
                 if not 200 <= response.status < 300:
-                    headers = {**response.headers, ":authority": self._server}
-                    raise await self._error(response, headers, limits, secrets)
-                body = bytearray()
-                await _read_all(response, limits, body)
-                return loads(bytes(body))
+                    raise await self._error(response, limits, secrets)
+                if broken := await _read_all(response, limits, pieces):
+                    raise broken
+                return loads(b"".join(pieces))
             except JsonError as error:
-                raise undecodable(bytes(body), error, secrets) from None
+                raise undecodable(b"".join(pieces), error, secrets) from None
             finally:
                 response.close()
         except BelugaError as error:
@@ -220,14 +229,11 @@ class HttpModel(ChatModel):
         self, encoded: HttpRequest, request: ChatRequest, limits: ReadLimits
     ) -> tuple[WireRequest, Secrets]:
         """The complete request, within the call's time where credentials may have to be awaited."""
-        made = self._sealer.seal(
-            encoded,
-            request.options,
-            connect=self._limits_of(request.options).connect,
-            streaming=request.streaming,
-            call_id=request.info.call_id,
-        )
-        if limits.deadline is None or not self._sealer.waits:
+        connect = self._limits_of(request.options).connect
+        if not self._sealer.waits:
+            return self._sealer.seal(encoded, request, connect=connect)
+        made = self._sealer.seal_waiting(encoded, request, connect=connect)
+        if limits.deadline is None:
             return await made
         scope = asyncio.timeout_at(limits.deadline)
         try:
@@ -285,44 +291,63 @@ class HttpModel(ChatModel):
             call.on_drop.append(response.close)
         return response
 
-    async def _reader(
-        self,
-        request: ChatRequest,
-        response: Response,
-        limits: ReadLimits,
-        secrets: Secrets,
-    ) -> AnswerReader:
-        headers = {**response.headers, ":authority": self._server}
-        if not 200 <= response.status < 300:
-            raise await self._error(response, headers, limits, secrets)
+    def _reader(self, request: ChatRequest, response: Response, secrets: Secrets) -> AnswerReader:
         return AnswerReader(
             self.dialect,
             request,
             status=response.status,
-            headers=headers,
+            headers=self._headers_of(response),
             think_tags=self._config.parse_think_tags,
             secrets=secrets,
         )
 
-    async def _error(
-        self,
-        response: Response,
-        headers: Mapping[str, str],
-        limits: ReadLimits,
-        secrets: Secrets,
-    ) -> BelugaError:
-        body = bytearray()
-        with contextlib.suppress(ConnectionFailedError, TimeoutError):  # the status says enough
-            await _read_all(response, limits, body)
-        shown = redact_bytes(bytes(body), secrets)
-        return self.dialect.error(response.status, headers, shown, now=_unix_time())
+    async def _whole(
+        self, request: ChatRequest, response: Response, limits: ReadLimits, secrets: Secrets
+    ) -> tuple[Sequence[StreamChunk], BelugaError | None]:
+        """The chunks of an answer in one piece, and the error that it ended in."""
+        pieces: list[bytes] = []
+        broken = await _read_all(response, limits, pieces)
+        body = b"".join(pieces)
+        if not (broken or request.options.raw or self._config.parse_think_tags):
+            usual = self.dialect.read_usual(request, body)
+            if usual is not None:
+                return (usual,), None
+        reader = self._reader(request, response, secrets)
+        chunks = reader.feed(body) if body else []
+        if reader.failure is None:
+            chunks += reader.finish(broken)
+        return chunks, reader.failure
+
+    async def _error(self, response: Response, limits: ReadLimits, secrets: Secrets) -> BelugaError:
+        pieces: list[bytes] = []
+        with contextlib.suppress(TimeoutError):  # the status says enough
+            await _read_all(response, limits, pieces)
+        body, headers = redact_bytes(b"".join(pieces), secrets), self._headers_of(response)
+        return self.dialect.error(response.status, headers, body, now=_unix_time())
+
+    def _headers_of(self, response: Response) -> dict[str, str]:
+        return {**response.headers, ":authority": self._server}
 
 
-async def _read_all(response: Response, limits: ReadLimits, body: bytearray) -> None:
+def _is_json(response: Response) -> bool:
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    return kind.strip().lower() == "application/json"
+
+
+async def _read_all(
+    response: Response, limits: ReadLimits, pieces: list[bytes]
+) -> ConnectionFailedError | None:
+    """Reads a whole body into `pieces`, or as much of it as comes; gives how it broke if it did."""
     time = asyncio.get_running_loop().time
     try:
-        while data := await response.read(limits.until(time())):
-            body += data
+        while True:
+            limits.check_total(now := time())
+            data = await response.read(limits.until(now))
+            if not data:
+                return None
+            pieces.append(data)
+    except ConnectionFailedError as error:
+        return error
     except BelugaError:
         raise
     except TimeoutError:

@@ -13,8 +13,8 @@ from beluga_llm._http.dialect import Dialect, HttpRequest
 from beluga_llm._http.outgoing import BaseUrl, body_of, merged_headers, secret_values
 from beluga_llm._http.wire import Signer, WireRequest
 from beluga_llm._option_ranges import unsendable
-from beluga_llm._options import GenerateOptions
 from beluga_llm._redaction import Secrets
+from beluga_llm._request import ChatRequest
 from beluga_llm._version import __version__
 
 USER_AGENT = f"beluga-llm/{__version__}"
@@ -23,13 +23,17 @@ _SHORT_KEY = 4
 
 
 class _Usual:
-    """Headers that are the same for every request; they hold the key, so this has no repr."""
+    """What is the same for every request of a model; it holds the key, so this has no repr."""
 
-    __slots__ = ("headers", "key")
+    __slots__ = ("headers", "key", "model", "secrets")
 
-    def __init__(self, key: str | None, headers: dict[str, str]) -> None:
+    def __init__(
+        self, key: str | None, model: str | None, headers: dict[str, str], secrets: Secrets
+    ) -> None:
         self.key = key
+        self.model = model
         self.headers = headers
+        self.secrets = secrets
 
 
 class Sealer:
@@ -68,62 +72,72 @@ class Sealer:
         )
         self._usual: dict[bool, _Usual] = {}
 
-    async def seal(
-        self,
-        encoded: HttpRequest,
-        options: GenerateOptions,
-        *,
-        connect: float | None,
-        streaming: bool,
-        call_id: str = "",
+    def seal(
+        self, encoded: HttpRequest, request: ChatRequest, *, connect: float | None
     ) -> tuple[WireRequest, Secrets]:
-        """The request as it is sent, and what of it must not be shown."""
+        """The request as it is sent, and what of it must not be shown; where nothing `waits`."""
+        return self._sealed(encoded, request, _constant(self._config.api_key), connect)
+
+    async def seal_waiting(
+        self, encoded: HttpRequest, request: ChatRequest, *, connect: float | None
+    ) -> tuple[WireRequest, Secrets]:
+        """The same with credentials that may have to be waited for."""
+        wire, secrets = self._sealed(encoded, request, await self._key(), connect)
+        if self._signer is not None:
+            unsigned, wire = wire, await self._signer.sign(wire)
+            secrets = self._hidden(secrets | _signatures(unsigned, wire), request.options.model)
+        return wire, secrets
+
+    def _sealed(
+        self, encoded: HttpRequest, request: ChatRequest, key: str | None, connect: float | None
+    ) -> tuple[WireRequest, Secrets]:
+        options = request.options
         body = body_of(encoded.json, options.extra_body)
-        key = await self._key()
+        usual = self._usually(encoded, request, key, body)
         wire = WireRequest(
             method=encoded.method,
             url=self.base.url(encoded.path, encoded.query, self._config.query, options.extra_query),
-            headers=self._headers(
-                key,
-                streaming,
-                (self._repeats(call_id, body), encoded.headers, options.extra_headers),
-            ),
+            headers=usual.headers.copy(),
             body=body,
             connect=connect,
-            streaming=streaming,
+            streaming=request.streaming,
         )
-        secrets = self._secrets | secret_values(options.extra_headers, options.extra_query)
-        if key and len(key) >= _SHORT_KEY:
-            secrets |= {key}
-        if self._signer is not None:
-            unsigned, wire = wire, await self._signer.sign(wire)
-            secrets |= _signatures(unsigned, wire)
-        return wire, Secrets(secrets - {self._provider, options.model or ""})
+        return wire, usual.secrets
 
-    def _headers(
-        self, key: str | None, streaming: bool, own: tuple[Mapping[str, str], ...]
-    ) -> dict[str, str]:
-        """All headers: what the request has of its own, between those that are always the same."""
-        usual = not any(own)
-        if usual and (kept := self._usual.get(streaming)) and kept.key == key:
-            return kept.headers.copy()
-        repeats, encoded, extra = own
+    def _usually(
+        self, encoded: HttpRequest, request: ChatRequest, key: str | None, body: bytes | None
+    ) -> _Usual:
+        """Headers and secrets: those of the request before, unless this one has some of its own."""
+        options, model = request.options, request.options.model
+        repeats = self._repeats(request.info.call_id, body)
+        own = repeats, encoded.headers, options.extra_headers, options.extra_query
+        kept = None if any(own) else self._usual.get(request.streaming)
+        if kept is not None and kept.key == key and kept.model == model:
+            return kept
         headers = merged_headers(
             {
-                "Accept": "text/event-stream" if streaming else "application/json",
+                "Accept": "text/event-stream" if request.streaming else "application/json",
                 "Content-Type": "application/json",
                 "User-Agent": USER_AGENT,
             },
             repeats,
-            encoded,
+            encoded.headers,
             self.base.authorization,
             self._dialect.auth(key) if key else EMPTY,
             self._config.headers,
-            extra,
+            options.extra_headers,
         )
-        if usual:
-            self._usual[streaming] = _Usual(key, headers.copy())
-        return headers
+        secrets = self._secrets | secret_values(options.extra_headers, options.extra_query)
+        if key and len(key) >= _SHORT_KEY:
+            secrets |= {key}
+        made = _Usual(key, model, headers, self._hidden(secrets, model))
+        if not any(own):
+            self._usual[request.streaming] = made
+        return made
+
+    def _hidden(self, secrets: frozenset[str], model: str | None) -> Secrets:
+        """Secrets; the names of the provider and of the model are none."""
+        return Secrets(secrets - {self._provider, model or ""})
 
     def _repeats(self, call_id: str, body: bytes | None) -> Mapping[str, str]:
         """The header that tells a server that a request repeats another one of its call."""
@@ -147,7 +161,7 @@ class Sealer:
     async def _key(self) -> str | None:
         source = self._config.api_key
         if source is None or isinstance(source, Secret):
-            return source.reveal() if source else None
+            return _constant(source)
         given = source()
         key = await given if inspect.isawaitable(given) else given
         if not isinstance(key, str):
@@ -158,6 +172,11 @@ class Sealer:
             text = f"the api_key callable gave a key with {what}"
             raise AuthenticationError(text, provider=self._provider)
         return key
+
+
+def _constant(source: object) -> str | None:
+    """The key where it is always the same."""
+    return (source.reveal() or None) if isinstance(source, Secret) else None
 
 
 def _signatures(unsigned: WireRequest, signed: WireRequest) -> set[str]:

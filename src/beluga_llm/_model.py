@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from beluga_llm._accept import accept, attempt, begin
 from beluga_llm._batch.doors import Batches
-from beluga_llm._call import Call, Chunks, Layer, Middleware, drive
+from beluga_llm._call import Call, Chunks, Layer, Middleware, complete, drive
 from beluga_llm._capabilities import Capabilities
 from beluga_llm._chat_stream import ChatStream
 from beluga_llm._closing import Closing, close_each
@@ -46,6 +46,7 @@ from beluga_llm._validate import (
 )
 
 if TYPE_CHECKING:
+    from beluga_llm._accept import Ready
     from beluga_llm._health import Health
     from beluga_llm._keywords import CallKeywords, OptionKeywords
     from beluga_llm._tokens import TokenCount
@@ -80,8 +81,6 @@ class ChatModel(Batches, Closing, ABC):
     """Server, base URL and credential, as ModelInfo has them."""
     _variant: str = ""
     """Likewise."""
-    _accepted: tuple[Any, ...] = (None,) * 4
-    """Options, tools and model id that were checked before, and the options completed."""
     _hands_on: bool = False
     """Whether it passes requests to another model, which completes and checks them."""
     _watches_time: bool = False
@@ -129,9 +128,7 @@ class ChatModel(Batches, Closing, ABC):
         check_layer(options)
         call = Call("chat.generate", self.provider, self.model_id)
         answer = functools.partial(begin, self, messages, options, keywords)
-        async for _ in drive(answer, call):
-            pass
-        return call.message
+        return await complete(answer, call)
 
     def stream(
         self,
@@ -215,6 +212,7 @@ class ChatModel(Batches, Closing, ABC):
 
     def _copy(self, **changes: Any) -> Self:
         made = copy.copy(self)
+        made.__dict__.pop("_ready", None)
         for name, value in changes.items():
             setattr(made, name, value)
         return made
@@ -274,6 +272,11 @@ class ChatModel(Batches, Closing, ABC):
         await one_token(self)
 
     # --- the way of a request ----------------------------------------------------------------
+
+    @functools.cached_property
+    def _ready(self) -> dict[Any, Ready]:
+        """What it made of the options of former calls."""
+        return {}
 
     def handle(self, request: ChatRequest) -> Chunks:
         """This model's answer to the request of another one: for wrappers and routers.

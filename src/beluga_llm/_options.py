@@ -139,12 +139,12 @@ def check_keywords(
     shortcuts: bool = True,
 ) -> None:
     """Raises TypeError for an unknown option, naming the nearest known one."""
-    known = (KEYWORDS if shortcuts else OPTION_NAMES) | also
+    known = KEYWORDS if shortcuts else OPTION_NAMES
     for name in keywords:
-        if name not in known:
+        if name not in known and name not in also:
             import difflib
 
-            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name, sorted(known | also), n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"unknown option {name!r}{hint}")
 

@@ -91,7 +91,11 @@ NO_BOUNDS = Bounds()
 
 def earliest(*times: float | None) -> float | None:
     """The first of some times or limits; None stands for never."""
-    return min((time for time in times if time is not None), default=None)
+    found = None
+    for time in times:
+        if time is not None and (found is None or time < found):
+            found = time
+    return found
 
 
 class RunningCall(Protocol):

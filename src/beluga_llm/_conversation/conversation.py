@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from attrs import evolve
 
 from beluga_llm._accept import begin
-from beluga_llm._call import Call, Chunks, drive
+from beluga_llm._call import Call, Chunks, complete
 from beluga_llm._chat_stream import ChatStream
 from beluga_llm._clock import WALL_CLOCK, Clock
 from beluga_llm._closing import Closing, close_each
@@ -143,9 +143,7 @@ class Conversation(Closing):
             BelugaError: the call failed.
         """
         begin, call = self._asked(messages, "chat.generate", options, keywords)
-        async for _ in drive(begin, call):
-            pass
-        return call.message
+        return await complete(begin, call)
 
     def stream(
         self,

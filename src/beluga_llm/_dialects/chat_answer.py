@@ -84,8 +84,14 @@ _read = strict(_Answer)
 _count = strict(_Usage)
 
 
-def read_answer(data: bytes, quirks: ChatQuirks) -> StreamChunk | None:
-    """A whole answer as one chunk; None if it is refused."""
+def read_answer(data: bytes, quirks: ChatQuirks, asked: str | None) -> StreamChunk | None:
+    """A whole answer as one chunk; None if it is refused.
+
+    Args:
+        data: the body.
+        quirks: how the server differs.
+        asked: the model's id, where the server names none.
+    """
     try:
         answer = _read(data)
     except REFUSED:
@@ -118,7 +124,7 @@ def read_answer(data: bytes, quirks: ChatQuirks) -> StreamChunk | None:
         finish_reason=finish_reason(word, quirks.finish_reasons),
         raw_finish_reason=word,
         usage=usage,
-        model_id=answer.model or None,
+        model_id=answer.model or asked,
         response_id=answer.id or None,
         metadata=extras,
     )

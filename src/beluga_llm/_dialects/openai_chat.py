@@ -12,15 +12,17 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from beluga_llm._capabilities import Capabilities
-from beluga_llm._dialects.chat_messages import MessageEncoder
+from beluga_llm._chunks import StreamChunk
+from beluga_llm._dialects.chat_answer import read_answer
+from beluga_llm._dialects.chat_messages import JsonObject, MessageEncoder
 from beluga_llm._dialects.chat_reasoning import reasoning_fields
 from beluga_llm._dialects.openai_chat_decoder import ChatDecoder
 from beluga_llm._dialects.quirks import OPENAI_QUIRKS, ChatQuirks
 from beluga_llm._errors import BelugaError
-from beluga_llm._http.dialect import Decoder, Dialect, HttpRequest
+from beluga_llm._http.dialect import Decoder, Dialect, HttpRequest, Note
 from beluga_llm._http.encoding import Notes, provider_options
 from beluga_llm._http.problems import COMMON_RULES, ErrorRules, http_error
 from beluga_llm._ids import new_call_id
@@ -47,6 +49,19 @@ _ASKS_NOTHING: Mapping[str, Any] = {
 }  # fmt: skip
 
 
+_MOST = 16
+"""How many sets of fields a dialect remembers."""
+
+
+class _Kept(NamedTuple):
+    """Fields of a request, and of what they were made: as long as it is kept, so are its ids."""
+
+    options: GenerateOptions
+    tools: tuple[ToolDefinition, ...]
+    fields: JsonObject
+    notes: tuple[Note, ...]
+
+
 class OpenAIChatDialect(Dialect):
     """POST /chat/completions.
 
@@ -69,6 +84,9 @@ class OpenAIChatDialect(Dialect):
         super().__init__(provider, new_id=new_id)
         self.quirks = quirks or _QUIRKS.get(self.provider) or ChatQuirks()
         self._families: dict[str, Self] = {}
+        self._kept: dict[tuple[int, int, bool], _Kept] = {}
+        self._keeps = type(self).finish_body is OpenAIChatDialect.finish_body
+        self._reads = type(self).decoder is OpenAIChatDialect.decoder
         self.terminal = self.quirks.terminal
         self.error_rules: ErrorRules = COMMON_RULES.extended(
             codes=self.quirks.error_codes, patterns=self.quirks.error_patterns
@@ -80,22 +98,40 @@ class OpenAIChatDialect(Dialect):
             return OpenAIChatDialect.encode(own, request)
         notes = Notes(self.provider, self.family)
         encoder = MessageEncoder(self.quirks, notes, self.tool_call_id, own_item=self.content_item)
-        body: dict[str, Any] = {
-            "model": request.options.model,
-            "messages": encoder.encode(request.messages),
-        }
-        body.update(self._sampling(request.options, notes))
-        body.update(self._tools(request, notes))
+        messages = encoder.encode(request.messages)
+        fields, lacking = self._beside(request)
+        body = self.finish_body({"model": request.options.model, "messages": messages, **fields})
+        return HttpRequest(path=self.path, json=body, notes=(*notes, *lacking))
+
+    def _beside(self, request: ChatRequest) -> tuple[JsonObject, tuple[Note, ...]]:
+        """What a request has beside its messages, with notes: the same for many requests."""
+        key = id(request.options), id(request.tools), request.streaming
+        if (kept := self._kept.get(key)) is not None:
+            return kept.fields, kept.notes
+        notes = Notes(self.provider, self.family)
+        fields = self._sampling(request.options, notes)
+        fields.update(self._tools(request, notes))
         if request.options.response_format is not None:
-            body.update(self._format(request.options.response_format, notes))
+            fields.update(self._format(request.options.response_format, notes))
         if request.options.reasoning is not None:
-            body.update(self.reasoning(request.options.reasoning, notes))
+            fields.update(self.reasoning(request.options.reasoning, notes))
         if request.streaming:
-            body["stream"] = True
+            fields["stream"] = True
             if self.quirks.stream_usage == "ask":
-                body["stream_options"] = {"include_usage": True}
-        body.update(provider_options(request, self.provider))
-        return HttpRequest(path=self.path, json=self.finish_body(body), notes=tuple(notes))
+                fields["stream_options"] = {"include_usage": True}
+        fields.update(provider_options(request, self.provider))
+        if self._keeps:
+            if len(self._kept) >= _MOST:
+                self._kept.clear()
+            self._kept[key] = _Kept(request.options, request.tools, fields, tuple(notes))
+        return fields, tuple(notes)
+
+    def read_usual(self, request: ChatRequest, body: bytes) -> StreamChunk | None:
+        """An answer that is one text, unless a vendor reads answers in a way of its own."""
+        if not self._reads:
+            return None
+        model = request.options.model
+        return read_answer(body, self._of_model(model).quirks, model)
 
     def probe_request(self, request: ChatRequest) -> HttpRequest | None:
         """The list of models, or what the server has in its place."""
@@ -134,6 +170,7 @@ class OpenAIChatDialect(Dialect):
             return self
         if family not in self._families:
             own = copy.copy(self)
+            own._kept = {}
             own.quirks = self.quirks.of_family(family)
             self._families[family] = own
         return self._families[family]

@@ -1,11 +1,11 @@
 """Chat-completions answers into chunks, streamed or whole.
 
 There are two ways through. Most frames of a stream say one thing, more text, and the same few
-fields around it, and most whole answers are one text: strict typed decoders read these, and refuse
-everything that holds anything else. What they refuse is read as plain JSON, where each value may be
-missing, null, or of another type than documented; so is a frame of a stream that says anything but
-its delta otherwise than the one before it. A stream whose frames are always refused is no longer
-tried the fast way, and neither is one of several choices.
+fields around it: a strict typed decoder reads these, and refuses what holds anything else;
+`chat_answer` does the same for whole answers. What is refused is read as plain JSON, where each
+value may be missing, null, or of another type than documented; so is a frame of a stream that says
+anything but its delta otherwise than the one before it. A stream whose frames are always refused
+is no longer tried the fast way, and neither is one of several choices.
 
 `delta` and `message` are read by the same code. Where a choice has both, `delta` counts, as some
 servers repeat the answer so far in `message`; a `message` after deltas is a repetition too.
@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 from beluga_llm._chunks import StreamChunk, ToolCallDelta
-from beluga_llm._dialects.chat_answer import read_answer
 from beluga_llm._dialects.chat_choice import Choice, content_keys
 from beluga_llm._dialects.chat_frame import Frame, FrameDelta, read_strictly
 from beluga_llm._dialects.chat_reading import (
@@ -75,7 +74,7 @@ class ChatDecoder(Decoder):
         self._provider = provider
         self._new_id = new_id
         self._choices: dict[int, Choice] = {}
-        self._done = self._was_whole = False
+        self._done = False
         self._model = ""
         self._id = ""
         self._told: JsonObject = {}
@@ -108,13 +107,6 @@ class ChatDecoder(Decoder):
                         self._expect(frame.choices[0].delta, chunks[0], data)
                     return chunks
             self._misses += 1
-        elif (
-            not (self._request.streaming or event or self._done)
-            and (answer := read_answer(data, self._quirks)) is not None
-        ):
-            self._model = answer.model_id or ""
-            self._was_whole = self._done = self.complete = self.ended = True
-            return (answer,)
         self._usual, self._template = frame, None
         return self._feed(event, data.strip())
 
@@ -285,7 +277,7 @@ class ChatDecoder(Decoder):
     def finish(self) -> Sequence[StreamChunk]:
         """Late ids, and the model that was asked where the server names none."""
         chunks: list[StreamChunk] = []
-        if self.complete and not (self._choices or self._was_whole):
+        if self.complete and not self._choices:
             raise EmptyResponseError("the answer holds no choices", provider=self._provider)
         for state in self._choices.values():
             chunks.extend(state.rest())

@@ -162,6 +162,13 @@ class Dialect(ABC):
             now: unix seconds, for dates where the answer has no `Date` header.
         """
 
+    def read_usual(self, request: ChatRequest, body: bytes) -> StreamChunk | None:
+        """A whole answer of the usual kind as one chunk: a quick way beside the decoder.
+
+        Both must give the same message. None where it takes a decoder, also for every error.
+        """
+        return None
+
     def count_request(self, request: ChatRequest) -> HttpRequest | None:
         """The request that has the provider count tokens; None where it cannot."""
         return None

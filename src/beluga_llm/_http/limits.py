@@ -25,44 +25,40 @@ class ReadLimits:
     """
 
     __slots__ = (
-        "_began",
-        "_fired",
-        "_fresh",
-        "_quiet",
-        "_streaming",
-        "_timeouts",
-        "content",
+        "_fired", "_first", "_fresh", "_kind", "_quiet", "_streaming", "_timeouts", "content",
         "deadline",
-    )
+    )  # fmt: skip
 
     def __init__(
         self, timeouts: Timeouts, *, streaming: bool, began: float, deadline: float | None
     ) -> None:
         self._timeouts = timeouts
         self._streaming = streaming
-        self._began = began
         self.deadline = deadline
-        self._quiet = began
-        self._fresh = False
-        self._fired = ""
         self.content = False
+        self._fresh = False
+        self._quiet = began
+        self._fired = ""
+        # Until when the first content has to be there, and by which limit.
+        self._kind = "first_chunk" if streaming else "whole"
+        first = timeouts.first_chunk if streaming else timeouts.whole
+        self._first = None if first is None else began + first
+        if deadline is not None and (self._first is None or deadline < self._first):
+            self._first, self._kind = deadline, "total"
 
     @classmethod
     def of(cls, timeouts: Timeouts, request: ChatRequest, now: float) -> ReadLimits:
         """The limits of a request that begins now: the model's, and the call's own below them."""
         bounds = request.bounds
+        deadline = None if request.call is None else request.call.deadline
+        if timeouts.total is not None:
+            deadline = earliest(deadline, now + timeouts.total)
         if bounds is not NO_BOUNDS:
+            deadline = earliest(deadline, bounds.deadline)
             first_chunk = earliest(timeouts.first_chunk, bounds.first_chunk)
             idle = earliest(timeouts.idle, bounds.idle)
             timeouts = attrs.evolve(timeouts, first_chunk=first_chunk, idle=idle)
-        total = None if timeouts.total is None else now + timeouts.total
-        deadline = None if request.call is None else request.call.deadline
-        return cls(
-            timeouts,
-            streaming=request.streaming,
-            began=now,
-            deadline=earliest(deadline, bounds.deadline, total),
-        )
+        return cls(timeouts, streaming=request.streaming, began=now, deadline=deadline)
 
     def heard(self) -> None:
         """Data came: more than a comment or a ping."""
@@ -78,24 +74,20 @@ class ReadLimits:
         """Until when a read that begins now may take; None for ever."""
         if self._fresh:
             self._fresh, self._quiet = False, now
-        when, self._fired = self._own(now)
-        if self.deadline is not None and (when is None or self.deadline < when):
-            when, self._fired = self.deadline, "total"
-        return when
-
-    def _own(self, now: float) -> tuple[float | None, str]:
-        limits = self._timeouts
-        if not self._streaming:
-            return (None, "") if limits.whole is None else (self._began + limits.whole, "whole")
-        if not self.content:
-            first = limits.first_chunk
-            return (None, "") if first is None else (self._began + first, "first_chunk")
+        if not (self.content and self._streaming):
+            self._fired = self._kind
+            return self._first
+        limits, deadline = self._timeouts, self.deadline
+        self._fired = "idle"
         if limits.idle is None:
-            return None, ""
-        when = now + limits.idle
-        if limits.keepalive is not None:
-            when = min(when, self._quiet + max(limits.idle, limits.keepalive))
-        return when, "idle"
+            when = None
+        else:
+            when = now + limits.idle
+            if limits.keepalive is not None:
+                when = min(when, self._quiet + max(limits.idle, limits.keepalive))
+        if deadline is not None and (when is None or deadline < when):
+            when, self._fired = deadline, "total"
+        return when
 
     def expired(self) -> RequestTimeoutError:
         """The error for the limit that `until` gave last."""
