@@ -33,7 +33,12 @@ THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TEST_TOOLS = dependency_groups(CORE, "test")
 LINT_TOOLS = dependency_groups(CORE, "lint")
 DOCS_TOOLS = dependency_groups(CORE, "docs")
-DOCS_TESTS = ["tests/test_docs.py", "tests/test_doc_pages.py", "tests/test_migration.py"]
+DOCS_TESTS = [
+    "tests/test_docs.py",
+    "tests/test_doc_pages.py",
+    "tests/test_migration.py",
+    "tests/test_plugin_pages.py",
+]
 WORKERS = "-n2"
 BY_NAME = {"mcp"}
 """Plugins whose tests start real servers that need time: `nox -s plugins -- mcp`."""
@@ -45,6 +50,7 @@ UNTRACED = [
     "tests/test_doc_pages.py",
     "tests/test_docs.py",
     "tests/test_migration.py",
+    "tests/test_plugin_pages.py",
     "tests/unit/test_strict_suite.py",
 ]
 """Read recorded streams thousands of times each, or run programs: too much for coverage."""
@@ -240,7 +246,8 @@ def sdks(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """What a call and a chunk cost, as ratios to a hand-written client."""
-    session.install(".", "./plugins/anthropic", "orjson")
+    sdk = (tool for tool in TEST_TOOLS if tool.startswith("opentelemetry-sdk"))
+    session.install(".", "./plugins/anthropic", "orjson", *sdk)
     session.run("python", "tests/benchmarks/bench.py", *session.posargs)
 
 
@@ -248,7 +255,8 @@ def bench(session: nox.Session) -> None:
 def peers(session: nox.Session) -> None:
     """The same, with other clients beside; takes about half an hour."""
     others = ["openai", "anthropic", "litellm", "langchain-openai", "pydantic-ai-slim[openai]"]
-    session.install(".", "./plugins/anthropic", "orjson", *others)
+    sdk = (tool for tool in TEST_TOOLS if tool.startswith("opentelemetry-sdk"))
+    session.install(".", "./plugins/anthropic", "orjson", *others, *sdk)
     session.run("python", "tests/benchmarks/bench.py", "--peers", *session.posargs)
 
 

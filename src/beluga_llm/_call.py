@@ -239,12 +239,20 @@ async def drive(begin: Callable[[Call], Chunks], call: Call) -> Chunks:
     call.start()
     hear, pending = call._pending.append, call._pending
     try:
-        async for chunk in begin(call):
+        chunks = begin(call)
+        async for chunk in chunks:
             if type(chunk) is not StreamChunk:
                 raise _no_chunk(chunk)
             hear(chunk)
-            if call.time_to_first_chunk is None and chunk.is_content:
+            if chunk.is_content:
                 call.time_to_first_chunk = time.monotonic() - call.begun
+                yield chunk
+                break
+            yield chunk
+        async for chunk in chunks:  # the rest, at little cost
+            if type(chunk) is not StreamChunk:
+                raise _no_chunk(chunk)
+            hear(chunk)
             if len(pending) >= SETTLE_EVERY:
                 call.settle()
             yield chunk

@@ -11,7 +11,9 @@ thinking block; a whole `TextPart` in `parts` is how an empty signed text is sai
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Sequence
+import operator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from beluga_llm._chunks import StreamChunk, ToolCallDelta
@@ -140,7 +142,15 @@ class _Answer:
         )
 
 
-def _fragment(arguments: str, number: int | None, place: int | None) -> StreamChunk:
+_text = operator.attrgetter("delta")
+_thought = operator.attrgetter("reasoning_delta")
+
+
+def _arguments(chunk: StreamChunk) -> str:
+    return chunk.tool_calls[0].arguments if chunk.tool_calls else ""
+
+
+def _fragment(number: int | None, place: int | None, arguments: str) -> StreamChunk:
     """A chunk that brings more arguments of a call, and nothing else."""
     return StreamChunk(tool_calls=(ToolCallDelta(number, arguments=arguments),), part_index=place)
 
@@ -233,42 +243,42 @@ class Fold:
         if len(chunks) == 1:
             self.add(chunks[0])
             return
-        alike: StreamChunk | None
-        run, place, number = "", None, None
-        pieces: list[str] = []
-        for chunk in chunks:
-            if piece := chunk.delta:
-                kind, alike = "text", StreamChunk(piece, part_index=place)
-            elif piece := chunk.reasoning_delta:
-                kind, alike = "thought", StreamChunk("", piece, part_index=place)
-            elif chunk.tool_calls:
-                piece = chunk.tool_calls[0].arguments
-                kind, alike = "call", _fragment(piece, number, place)
-            else:
-                kind, alike = "", None
-            if kind == run and chunk == alike:
-                pieces.append(piece)
-                continue
-            self._add_joined(run, pieces, place, number)
+        left = iter(chunks)
+        chunk = next(left, None)
+        while chunk is not None:
             self.add(chunk)
-            run, place = kind, chunk.part_index
-            number = chunk.tool_calls[0].index if kind == "call" else None
-        self._add_joined(run, pieces, place, number)
+            place = chunk.part_index
+            if chunk.delta:
+                chunk = self._add_run(left, _text, partial(StreamChunk, part_index=place))
+            elif chunk.reasoning_delta:
+                chunk = self._add_run(left, _thought, partial(StreamChunk, "", part_index=place))
+            elif chunk.tool_calls:
+                alike = partial(_fragment, chunk.tool_calls[0].index, place)
+                chunk = self._add_run(left, _arguments, alike)
+            else:
+                chunk = next(left, None)
 
-    def _add_joined(
-        self, run: str, pieces: list[str], place: int | None, number: int | None
-    ) -> None:
-        """Takes the pieces of a run as one chunk; any re-chunking folds to the same answer."""
-        if not pieces:
-            return
-        joined = "".join(pieces)
-        pieces.clear()
-        if run == "text":
-            self.add(StreamChunk(joined, part_index=place))
-        elif run == "thought":
-            self.add(StreamChunk("", joined, part_index=place))
-        else:
-            self.add(_fragment(joined, number, place))
+    def _add_run(
+        self,
+        left: Iterator[StreamChunk],
+        piece_of: Callable[[StreamChunk], str],
+        alike: Callable[[str], StreamChunk],
+    ) -> StreamChunk | None:
+        """Takes chunks that bring only a piece as one: any re-chunking folds to the same answer.
+
+        Gives the chunk at which the run ends.
+        """
+        pieces: list[str] = []
+        other = None
+        for chunk in left:
+            piece = piece_of(chunk)
+            if not piece or chunk != alike(piece):
+                other = chunk
+                break
+            pieces.append(piece)
+        if pieces:
+            self.add(alike("".join(pieces)))
+        return other
 
     def message(self) -> AIMessage:
         """The answer so far."""

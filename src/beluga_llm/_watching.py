@@ -5,6 +5,10 @@ ended: by its end, an error, a cancellation, or because its consumer left. A str
 dropped ends it too, synchronously. Of several watches of one kind around the same call only the
 outermost looks on: which kinds do is written on the running call, and so on its way to every model
 behind a fallback.
+
+Watches that stand directly around one another hear the same chunks in one loop: the outer one
+invites, while it opens what is beneath it; a watch that is opened then offers itself; and it joins
+if its chunks are what comes back, so if no layer stands between.
 """
 
 from __future__ import annotations
@@ -13,8 +17,10 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal, TypeAlias
+from contextvars import ContextVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
+from beluga_llm._answer_facts import AnswerFacts
 from beluga_llm._call import SETTLE_EVERY, CallNext, Chunks
 from beluga_llm._chunks import StreamChunk
 from beluga_llm._errors import BelugaError
@@ -27,53 +33,75 @@ logger = logging.getLogger("beluga_llm.telemetry")
 Aborted: TypeAlias = Literal["closed", "cancelled"]
 
 
-class Watch(ABC):
-    """One look at one call.
-
-    Args:
-        request: what was asked.
-        whole: whether what was said is of interest; else only the facts of the answer are.
+class Heard:
+    """What was heard of one answer.
 
     Attributes:
-        kind: what only the outermost of looks on.
-        request: likewise.
-        chunks: how many were heard.
-        first: seconds to the first content, None before.
-        times: when content was heard, where that is wanted.
+        answer: its facts.
+        said: the answer itself, where that is of interest.
+        chunks: how many there were.
+        first: seconds to the first content of a stream, None before.
+        times: when there was content, where that is of interest.
+        pending: the latest chunks, not taken in yet.
     """
 
-    kind: ClassVar[str]
-    times: list[float] | None = None
+    __slots__ = ("answer", "began", "chunks", "first", "pending", "said", "times")
 
-    def __init__(self, request: ChatRequest, *, whole: bool = False) -> None:
-        self.request = request
+    def __init__(self) -> None:
+        self.answer = AnswerFacts()
+        self.said: Fold | None = None
         self.chunks = 0
         self.first: float | None = None
-        self.heard: list[StreamChunk] = []
-        self._whole = whole
-        self._began = time.perf_counter()
-        self._fold = Fold()
-        self._over = False
-
-    def begin(self) -> None:  # noqa: B027 -- nothing has to be done
-        """The call begins."""
+        self.times: list[float] | None = None
+        self.pending: list[StreamChunk] = []
+        self.began = time.perf_counter()
 
     def hear(self, chunk: StreamChunk) -> None:
-        """Takes the next chunk, until there was content; then `heard` takes them."""
-        self.heard.append(chunk)
+        """Takes the next chunk, until there was content; then `pending` takes them."""
+        self.pending.append(chunk)
         if chunk.is_content:
             now = time.perf_counter()
-            self.first = now - self._began
+            self.first = now - self.began
             if self.times is not None:
                 self.times.append(now)
 
     def settle(self) -> None:
-        """Takes in what was heard."""
-        self.chunks += len(self.heard)
-        for chunk in self.heard:
-            if self._whole or not _is_bare_text(chunk):
-                self._fold.add(chunk)
-        self.heard.clear()
+        """Takes in what is pending."""
+        pending = self.pending
+        self.chunks += len(pending)
+        self.answer.extend(pending)
+        if self.said is not None:
+            self.said.extend(pending)
+        pending.clear()
+
+    @property
+    def duration(self) -> float:
+        """Seconds since the call began."""
+        return time.perf_counter() - self.began
+
+
+class Watch(ABC):
+    """One look at one call.
+
+    Attributes:
+        kind: what only the outermost of looks on.
+        request: what was asked.
+        heard: what was answered, from the beginning of the call on.
+        whole: whether what was said is of interest; else only the facts of the answer are.
+        timed: whether the times of a stream's chunks are of interest.
+    """
+
+    kind: ClassVar[str]
+    heard: Heard
+    whole = False
+    timed = False
+    _over = False
+
+    def __init__(self, request: ChatRequest) -> None:
+        self.request = request
+
+    def begin(self) -> None:  # noqa: B027 -- nothing has to be done
+        """The call begins."""
 
     def event(self, event: Event) -> None:  # noqa: B027 -- likewise
         """Something happened within the call."""
@@ -103,43 +131,94 @@ class Watch(ABC):
             except Exception:
                 logger.exception("an event of a call could not be recorded")
 
-    def end(self, error: BaseException | None = None, aborted: Aborted | None = None) -> None:
+    def end(self, error: BaseException | None, aborted: Aborted | None) -> None:
         """Ends the look, if it has not ended; what goes wrong is no error of the call."""
         if not self._over:
             self._over = True
             try:
-                self.settle()
                 self.finish(error, aborted)
             except Exception:
                 logger.exception("a call could not be recorded")
 
+
+class _Offer(NamedTuple):
+    """A watch that may join the one around it."""
+
+    chunks: Chunks
+    watch: Watch
+    request: ChatRequest
+    call_next: CallNext
+
+
+_OFFERS: ContextVar[list[_Offer] | None] = ContextVar("beluga_llm.watching", default=None)
+"""Where a watch that is opened may offer itself; None where nobody invites."""
+
+
+class _Looking:
+    """All that look at the same chunks."""
+
+    __slots__ = ("_call", "_watches", "heard")
+
+    def __init__(self, request: ChatRequest) -> None:
+        self.heard = Heard()
+        self._call = request.call
+        self._watches: list[Watch] = []
+        if self._call is not None:
+            self._call.listeners.append(self.told)
+            self._call.on_drop.append(self.dropped)
+
+    def begin(self, watch: Watch) -> None:
+        """One more looks on."""
+        heard, call = self.heard, self._call
+        watch.heard = heard
+        if watch.whole and heard.said is None:
+            heard.said = Fold()
+        if watch.timed and heard.times is None:
+            heard.times = []
+        watch.start()
+        self._watches.append(watch)
+        if call is not None:
+            call.watchers |= {watch.kind}
+
+    def open(self, request: ChatRequest, call_next: CallNext) -> Chunks:
+        """The chunks, with all that stand directly beneath and join."""
+        while True:
+            offers: list[_Offer] = []
+            invited = _OFFERS.set(offers)
+            try:
+                chunks = call_next(request)
+            finally:
+                _OFFERS.reset(invited)
+            if not offers or offers[-1].chunks is not chunks:
+                return chunks
+            _, watch, request, call_next = offers[-1]
+            self.begin(watch)
+
+    def told(self, event: Event) -> None:
+        """Passes on what happened within the call."""
+        for watch in self._watches:
+            watch.told(event)
+
+    def end(self, error: BaseException | None = None, aborted: Aborted | None = None) -> None:
+        """Ends all looks, the innermost first, if they have not ended."""
+        if not self._watches:
+            return
+        watches, self._watches, call = self._watches[::-1], [], self._call
+        if call is not None:
+            call.watchers -= {watch.kind for watch in watches}
+            call.listeners.remove(self.told)
+            if self.dropped in call.on_drop:  # else the stream was dropped
+                call.on_drop.remove(self.dropped)
+        try:
+            self.heard.settle()
+        except Exception:
+            logger.exception("an answer could not be recorded")
+        for watch in watches:
+            watch.end(error, aborted)
+
     def dropped(self) -> None:
-        """Ends the look at a stream that nobody holds any more."""
+        """Ends the looks at a stream that nobody holds any more."""
         self.end(aborted="closed")
-
-    @property
-    def duration(self) -> float:
-        """Seconds since the call began."""
-        return time.perf_counter() - self._began
-
-    @property
-    def answer(self) -> Fold:
-        """The answer that was heard; without what it said, where that is of no interest."""
-        return self._fold
-
-
-def _is_bare_text(chunk: StreamChunk) -> bool:
-    """Whether a chunk tells nothing but more text."""
-    return (
-        chunk.delta != ""
-        and chunk.finish_reason is None
-        and chunk.usage is None
-        and chunk.model_id is None
-        and chunk.response_id is None
-        and not chunk.tool_calls
-        and not chunk.reset
-        and not chunk.choice
-    )
 
 
 def is_watched(request: ChatRequest, kind: str) -> bool:
@@ -147,46 +226,46 @@ def is_watched(request: ChatRequest, kind: str) -> bool:
     return request.call is not None and kind in request.call.watchers
 
 
-async def watched(request: ChatRequest, call_next: CallNext, watch: Watch) -> Chunks:
+def watched(request: ChatRequest, call_next: CallNext, watch: Watch) -> Chunks:
     """The chunks of the call, which the watch hears."""
-    call = request.call
-    watch.start()
-    if call is not None:
-        call.watchers |= {watch.kind}
-        call.listeners.append(watch.told)
-        call.on_drop.append(watch.dropped)
+    chunks = _watched(request, call_next, watch)
+    offers = _OFFERS.get()
+    if offers is not None:
+        offers.append(_Offer(chunks, watch, request, call_next))
+    return chunks
+
+
+async def _watched(request: ChatRequest, call_next: CallNext, watch: Watch) -> Chunks:
+    call, looking = request.call, _Looking(request)
+    looking.begin(watch)
+    heard = looking.heard
     try:
-        chunks = call_next(request)
-        async for chunk in chunks:
-            watch.hear(chunk)
-            yield chunk
-            if watch.first is not None:
-                break
-        heard, times = watch.heard, watch.times
+        chunks = looking.open(request, call_next)
+        if request.streaming:
+            async for chunk in chunks:
+                heard.hear(chunk)
+                yield chunk
+                if heard.first is not None:
+                    break
+        pending, times = heard.pending, heard.times
         async for chunk in chunks:  # the rest, at little cost
-            heard.append(chunk)
+            pending.append(chunk)
             if times is not None and (chunk.delta or chunk.is_content):
                 times.append(time.perf_counter())
-            if len(heard) >= SETTLE_EVERY:
-                watch.settle()
+            if len(pending) >= SETTLE_EVERY:
+                heard.settle()
             yield chunk
     except GeneratorExit:
-        watch.end(aborted="cancelled" if call is not None and call.cancelled else "closed")
+        looking.end(aborted="cancelled" if call is not None and call.cancelled else "closed")
         raise
     except asyncio.CancelledError:
-        watch.end(aborted="cancelled")
+        looking.end(aborted="cancelled")
         raise
     except BaseException as error:
-        watch.end(error)
+        looking.end(error)
         raise
     else:
-        watch.end()
-    finally:
-        if call is not None:
-            call.watchers -= {watch.kind}
-            call.listeners.remove(watch.told)
-            if watch.dropped in call.on_drop:  # else the stream was dropped
-                call.on_drop.remove(watch.dropped)
+        looking.end()
 
 
 def error_code(error: BaseException) -> str:

@@ -59,16 +59,24 @@ async def measure(
 
 
 def rows(table: Table, scenario: Scenario) -> list[str]:
-    """The figures as lines of a Markdown table."""
+    """The figures as lines of a Markdown table.
+
+    What is measured first is the floor; what another costs more is the median of the differences
+    in each round.
+    """
     lines = []
     for figure, found in table.items():
-        floor = statistics.median(found["floor"])
+        floors = next(iter(found.values()))
+        floor = statistics.median(floors)
         unit = scenario.units[figure]
         for name, values in found.items():
             median = statistics.median(values)
             spread = f"{min(values):.2f} to {max(values):.2f}"
-            goal = scenario.goals.get(figure, "") if name == "beluga-llm" else ""
-            ratio = f"{median / floor:.2f} (+{median - floor:.1f})" if name != "floor" else ""
+            goal = scenario.goals.get(figure if name == "beluga-llm" else f"{figure}, {name}", "")
+            more = statistics.median(
+                value - base for value, base in zip(values, floors, strict=True)
+            )
+            ratio = f"{median / floor:.2f} ({more:+.2f})" if values is not floors else ""
             lines.append(
                 f"| {figure} | {name} | {median:.2f} {unit} | {spread} | {ratio} | {goal} |"
             )
@@ -98,6 +106,13 @@ async def whole(base_url: str, chosen: argparse.Namespace) -> dict[str, Table]:
             table = await measure(SCENARIOS[name], makers, chosen.rounds)
             everything[f"messages: {name}"] = table
             print("\n".join(f"| messages: {row[2:]}" for row in rows(table, SCENARIOS[name])))
+    if not chosen.only or "telemetry" in chosen.only:
+        import telemetry
+
+        rounds = chosen.rounds * telemetry.TURNS
+        table = await measure(telemetry.SCENARIO, telemetry.telemetry_clients(base_url), rounds)
+        everything["telemetry"] = table
+        print("\n".join(f"| telemetry: {row[2:]}" for row in rows(table, telemetry.SCENARIO)))
     return everything
 
 

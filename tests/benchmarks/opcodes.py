@@ -12,6 +12,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -53,8 +54,8 @@ def model(kind: str, *pieces: bytes) -> llm.ChatModel:
     return llm.create("openai-compatible/m", base_url="http://x", api_key="k", transport=transport)
 
 
-async def instructions(work: Coroutine[Any, Any, Any]) -> int:
-    """The Python instructions that some work takes."""
+async def instructions(work: Coroutine[Any, Any, Any], place: str = "") -> int:
+    """The Python instructions that some work takes, those of files within a folder."""
     count = 0
 
     def local(frame: FrameType, event: str, argument: Any) -> Any:
@@ -63,6 +64,8 @@ async def instructions(work: Coroutine[Any, Any, Any]) -> int:
         return local
 
     def entered(frame: FrameType, event: str, argument: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(place):
+            return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return local
 
@@ -109,6 +112,28 @@ async def each(made: Callable[[int], llm.ChatModel]) -> float:
     return (many - few) / 5760
 
 
+async def telemetry() -> dict[str, float]:
+    """What tracing and metrics add to calls and chunks: our own instructions, none of the SDK's."""
+    from telemetry import meter_provider, tracer_provider
+
+    ours = str(Path(llm.__file__).parent)
+    plain = model("application/json", *WHOLE)
+    off = llm.with_tracing(), llm.with_metrics()
+    on = llm.with_tracing(tracer_provider()), llm.with_metrics(meter_provider())
+    found = {}
+    for layers in ((), off, on):
+        made = plain.with_middleware(*layers)
+        await made.generate("hi")
+        await read(burst(64, *layers))
+        few, many = [await instructions(read(burst(size, *layers)), ours) for size in (640, 6400)]
+        found[layers] = await instructions(made.generate("hi"), ours), (many - few) / 5760
+    return {
+        f"{what}, {where}": found[layers][at] - found[()][at]
+        for where, layers in (("no SDK", off), ("SDK", on))
+        for at, what in enumerate(("telemetry", "telemetry, per chunk"))
+    }
+
+
 async def counts() -> dict[str, float]:
     """Instructions by what they are for."""
     plain = model("application/json", *WHOLE)
@@ -131,6 +156,7 @@ async def counts() -> dict[str, float]:
         "layer, per chunk": (layered_many - layered_few - many + few) / 5760,
         "message": (far - near) / 1000,
         "message, sent again": (far_again - near_again) / 1000,
+        **await telemetry(),
     }
 
 

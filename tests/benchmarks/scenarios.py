@@ -25,7 +25,8 @@ class Scenario(NamedTuple):
     Attributes:
         run: gives figures by name; one round.
         units: of each figure, by name.
-        goals: of each figure, as text, where there is one.
+        goals: of each figure, as text, where there is one: beluga-llm's by the figure, that of
+            another client by "figure, client".
     """
 
     run: Callable[[Client], Awaitable[Figures]]

@@ -23,6 +23,10 @@ KNOWN = {
     "layer, per chunk": 9,
     "message": 105,
     "message, sent again": 36,
+    "telemetry, no SDK": 271,
+    "telemetry, per chunk, no SDK": 0,
+    "telemetry, SDK": 1704,
+    "telemetry, per chunk, SDK": 63,
 }
 
 

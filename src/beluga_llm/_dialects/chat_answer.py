@@ -111,9 +111,8 @@ def read_answer(data: bytes, quirks: ChatQuirks, asked: str | None) -> StreamChu
         extras["system_fingerprint"] = answer.system_fingerprint
     usage = None
     if "usage" in quirks.usage_path and (counts := bytes(answer.usage)):
-        try:
-            usage = _tokens(_count(counts))
-        except REFUSED:
+        usage = read_tokens(counts)
+        if usage is None:
             found = loads(counts)
             if not isinstance(found, dict):
                 return None
@@ -130,8 +129,12 @@ def read_answer(data: bytes, quirks: ChatQuirks, asked: str | None) -> StreamChu
     )
 
 
-def _tokens(usage: _Usage) -> Usage | None:
-    """What `read_usage` makes of such counts."""
+def read_tokens(data: bytes) -> Usage | None:
+    """What `read_usage` makes of counts; None where they hold nothing, or more than the usual."""
+    try:
+        usage = _count(data)
+    except REFUSED:
+        return None
     taken = usage.prompt_tokens_details or _NO_DETAILS
     spent = usage.completion_tokens_details or _NO_DETAILS
     found = Usage(

@@ -85,6 +85,12 @@ class Choice:
         self._annotations: list[Any] = []
         self._told: JsonObject = {}
 
+    def begin(self, text: str) -> StreamChunk:
+        """The chunk of a text that is all its first `delta` holds."""
+        self._turn(text)
+        self.began = True
+        return StreamChunk(text, choice=self.index)
+
     def read(self, body: JsonObject, chunks: list[StreamChunk], *, whole: bool) -> None:
         """Adds the chunks of a `delta` or a `message`."""
         before = len(chunks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from beluga_llm._json import strict
@@ -36,14 +38,13 @@ class FrameDelta(_Strict):
 class FrameChoice(_Strict):
     delta: FrameDelta
     index: int = 0
-    finish_reason: None = None
+    finish_reason: str | None = None
     logprobs: None = None
     native_finish_reason: None = None
     content_filter_results: msgspec.Raw = msgspec.Raw()  # Azure's, the same in most frames
 
 
-class Frame(_Strict):
-    choices: tuple[FrameChoice]
+class _Facts(_Strict, kw_only=True):
     id: str | None = None
     object: str | None = None
     created: int | None = None
@@ -51,10 +52,39 @@ class Frame(_Strict):
     provider: str | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
-    usage: None = None
     obfuscation: str | None = None
     p: str | None = None
+
+    def extras(self) -> dict[str, Any]:
+        """What is told of the answer beside its model and its id."""
+        found: dict[str, Any] = {}
+        if self.created is not None:
+            found["created"] = self.created
+        if self.provider:
+            found["provider"] = self.provider
+        if self.service_tier:
+            found["service_tier"] = self.service_tier
+        if self.system_fingerprint:
+            found["system_fingerprint"] = self.system_fingerprint
+        return found
+
+
+class Frame(_Facts):
+    """A frame with something to say."""
+
+    choices: tuple[FrameChoice]
+    usage: None = None
+
+
+class UsageFrame(_Facts):
+    """The frame of the tokens, which OpenAI sends last."""
+
+    choices: tuple[()]
+    usage: msgspec.Raw
 
 
 read_strictly = strict(Frame)
 """The frame that a JSON text is; one of REFUSED where it holds anything else."""
+
+read_usage_strictly = strict(UsageFrame)
+"""Likewise."""

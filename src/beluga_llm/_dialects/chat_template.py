@@ -12,8 +12,10 @@ Source: https://platform.openai.com/docs/api-reference/chat-streaming/streaming
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Self
 
+from beluga_llm._http.dialect import Frame
 from beluga_llm._json import REFUSED, strict
 
 _read_text = strict(str)
@@ -29,12 +31,12 @@ class Template:
         middle: what stands between the text and the padding, with both quotes; empty without one.
     """
 
-    __slots__ = ("_cut", "_middle", "_prefix", "_start", "_suffix", "_to_padding")
+    __slots__ = ("_end", "_middle", "_prefix", "_start", "_suffix", "_to_padding")
 
     def __init__(self, prefix: bytes, suffix: bytes, middle: bytes = b"") -> None:
         self._prefix, self._middle, self._suffix = prefix, middle, suffix
         self._start = len(prefix) - 1
-        self._cut = 1 - len(suffix)
+        self._end = 1 - len(suffix) or None
         self._to_padding = len(middle) - 1
 
     @classmethod
@@ -57,16 +59,26 @@ class Template:
 
     def text(self, frame: bytes) -> str | None:
         """The text of a frame that is alike; None where it is not."""
-        if not (frame.startswith(self._prefix) and frame.endswith(self._suffix)):
-            return None
-        end: int | None = self._cut or None
-        try:
-            if not self._middle:
-                return _read_text(frame[self._start : end])
-            at = frame.find(self._middle, self._start + 1)
-            if at < 0:
-                return None
-            _read_text(frame[at + self._to_padding : end])
-            return _read_text(frame[self._start : at + 1])
-        except REFUSED:
-            return None
+        texts: list[str] = []
+        self.take(iter((("", frame),)), texts)
+        return texts[0] if texts else None
+
+    def take(self, frames: Iterator[Frame], texts: list[str]) -> Frame | None:
+        """Adds the texts of frames as long as they are alike; gives the first that is not."""
+        prefix, suffix, start, end = self._prefix, self._suffix, self._start, self._end
+        plain = not self._middle
+        for frame in frames:
+            event, data = frame
+            if event or not data.startswith(prefix) or not data.endswith(suffix):
+                return frame
+            try:
+                texts.append(_read_text(data[start:end] if plain else self._without_padding(data)))
+            except REFUSED:
+                return frame
+        return None
+
+    def _without_padding(self, frame: bytes) -> bytes:
+        """The text of a padded frame, with its quotes; what is no text where there is none."""
+        at = frame.find(self._middle, self._start + 1)
+        _read_text(frame[at + self._to_padding : self._end])
+        return frame[self._start : at + 1]

@@ -13,13 +13,14 @@ servers repeat the answer so far in `message`; a `message` after deltas is a rep
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
 
-from beluga_llm._chunks import StreamChunk, ToolCallDelta
+from beluga_llm._chunks import StreamChunk
+from beluga_llm._dialects.chat_answer import read_tokens
 from beluga_llm._dialects.chat_choice import Choice, content_keys
-from beluga_llm._dialects.chat_frame import Frame, FrameDelta, read_strictly
+from beluga_llm._dialects.chat_frame import Frame as FirstFrame
+from beluga_llm._dialects.chat_frame import read_usage_strictly
+from beluga_llm._dialects.chat_quick import QuickWay
 from beluga_llm._dialects.chat_reading import (
     JsonObject,
     is_error,
@@ -32,22 +33,17 @@ from beluga_llm._dialects.chat_reading import (
     usage_at,
     usage_extras,
 )
-from beluga_llm._dialects.chat_template import Template
 from beluga_llm._dialects.quirks import ChatQuirks
 from beluga_llm._errors import EmptyResponseError
-from beluga_llm._http.dialect import PING, Decoder, InBandError
+from beluga_llm._http.dialect import PING, Decoder, Frame, InBandError
 from beluga_llm._http.encoding import provider_options
 from beluga_llm._json import REFUSED, JsonError, dumps, loads
 from beluga_llm._request import ChatRequest
-from beluga_llm._usage import NO_USAGE
+from beluga_llm._usage import NO_USAGE, Usage
 
 _NO_EXTRAS = frozenset(("id", "object", "model", "choices", "usage", "error", "obfuscation", "p"))
 _PINGS = frozenset(("ping", "keepalive", "keep-alive", "heartbeat"))
 _DATA_EVENTS = frozenset(("", "message"))
-_THOUGHTS = frozenset(("reasoning_content", "reasoning"))
-_MISSES = 4
-_TRIES = 4
-"""How many templates are made without a frame that is like one."""
 
 
 class ChatDecoder(Decoder):
@@ -78,82 +74,51 @@ class ChatDecoder(Decoder):
         self._model = ""
         self._id = ""
         self._told: JsonObject = {}
-        self._misses = 0
-        self._usual: Frame | None = None
-        self._only: Choice | None = None
-        self._template: Template | None = None
-        self._alike: Callable[[str], StreamChunk] = StreamChunk
-        self._tries = _TRIES
-        self._logprobs = _wants_logprobs(request, provider)
-        self._other_thoughts = _THOUGHTS.difference(quirks.reasoning_fields)
+        self._quick = QuickWay(quirks)
 
     def feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
         """The chunks of one frame; see Decoder."""
-        frame = None
-        if self._template is not None and not event:
-            if (text := self._template.text(data)) is not None:
-                self._tries = _TRIES
-                return (self._alike(text),) if text else ()
-            self._template = None
-        if self._only is not None and not event:
-            try:
-                frame = read_strictly(data)
-            except REFUSED:
-                pass
-            else:
-                if (chunks := self._quick(frame, self._only)) is not None:
-                    self._misses = 0
-                    if self._tries and len(chunks) == 1:
-                        self._expect(frame.choices[0].delta, chunks[0], data)
-                    return chunks
-            self._misses += 1
-        self._usual, self._template = frame, None
-        return self._feed(event, data.strip())
+        chunks = self._feed_quickly(event, data)
+        return self._feed(event, data.strip()) if chunks is None else chunks
 
-    def _expect(self, delta: FrameDelta, chunk: StreamChunk, data: bytes) -> None:
-        """Takes a frame with one text as the template of those that follow."""
-        self._tries -= 1
-        if chunk.delta and not chunk.tool_calls:
-            self._template = Template.of(data, "content", chunk.delta)
-            self._alike = functools.partial(StreamChunk, choice=chunk.choice)
-        elif chunk.reasoning_delta:
-            names = [name for name in _THOUGHTS if getattr(delta, name)]
-            if len(names) == 1:
-                self._template = Template.of(data, names[0], chunk.reasoning_delta)
-                self._alike = cast(Choice, self._only).thought
-        else:
-            call = chunk.tool_calls[0]
-            if len(chunk.tool_calls) == 1 and not (chunk.delta or call.id or call.name):
-                self._template = Template.of(data, "arguments", call.arguments)
-                self._alike = functools.partial(_of_arguments, call.index, chunk.choice)
+    def feed_on(self, frames: Iterator[Frame]) -> tuple[Frame | None, Sequence[StreamChunk]]:
+        """The chunks of frames that are alike; see Decoder."""
+        return self._quick.read_on(frames)
 
-    def _quick(self, frame: Frame, state: Choice) -> Sequence[StreamChunk] | None:
-        """The chunks of a frame that differs from the one before it only in its delta, else None.
-
-        So nothing else is new in it, and it is of the same choice.
-        """
-        usual, delta = self._usual, frame.choices[0].delta
-        if usual is None:
+    def _feed_quickly(self, event: str, data: bytes) -> Sequence[StreamChunk] | None:
+        quick = self._quick
+        if quick.state is not None and not event:
+            chunks = quick.read(data)
+            self.complete = self.complete or quick.state is None
+            return chunks
+        quick.forget()
+        if event or not self._request.streaming or quick.is_given_up:
             return None
-        usual.choices[0].delta = delta
-        usual.obfuscation, usual.p = frame.obfuscation, frame.p
-        if frame != usual:
+        if not self._choices:
+            first = quick.read_first(data)
+            return None if first is None else self._begin(first)
+        return self._count(data) if self.complete else None
+
+    def _begin(self, frame: FirstFrame) -> Sequence[StreamChunk]:
+        """The chunks of a first frame that brings text, or nothing."""
+        state = self._quick.state = self._choice(0)
+        text = frame.choices[0].delta.content
+        chunks = [state.begin(text)] if text else []
+        chunks += self._news(NO_USAGE, frame.extras(), (frame.model or "", frame.id or ""))
+        return chunks
+
+    def _count(self, data: bytes) -> Sequence[StreamChunk] | None:
+        """The chunk of a frame that only brings the tokens spent."""
+        if "usage" not in self._quirks.usage_path:
             return None
-        text, thought = delta.content or "", ""
-        if delta.reasoning_content or delta.reasoning:
-            thoughts = {name: getattr(delta, name) for name in _THOUGHTS}
-            if any(thoughts[name] for name in self._other_thoughts):
-                return None
-            thought = next(filter(None, map(thoughts.get, self._quirks.reasoning_fields)), "")
-        calls = state.calls.of_frame(delta.tool_calls) if delta.tool_calls else ()
-        if text or calls:
-            state.began = True
-            chunk = StreamChunk(text, tool_calls=calls, choice=state.index)
-            return (state.thought(thought), chunk) if thought else (chunk,)
-        if thought:
-            state.began = True
-            return (state.thought(thought),)
-        return ()
+        try:
+            frame = read_usage_strictly(data)
+        except REFUSED:
+            return None
+        usage = read_tokens(bytes(frame.usage))
+        if usage is None or frame.object == "error" or len(self._choices) > 1:
+            return None
+        return self._news(usage, frame.extras(), (frame.model or "", frame.id or ""))
 
     def _feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
         if data == b"[DONE]":
@@ -199,23 +164,15 @@ class ChatDecoder(Decoder):
         elif self._choices:
             self.complete = self._done or all(state.finished for state in self._choices.values())
             first, *others = self._choices.values()
-            slow = others or first.in_lists or first.finished or self._misses >= _MISSES
-            self._only = None if slow else first
+            slow = others or first.in_lists or first.finished or self._quick.is_given_up
+            self._quick.state = None if slow else first
         return chunks
 
     def _read_choice(self, item: JsonObject, position: int, chunks: list[StreamChunk]) -> None:
         index = item.get("index")
         if not isinstance(index, int):
             index = position
-        state = self._choices.get(index)
-        if state is None:
-            state = self._choices[index] = Choice(
-                index,
-                quirks=self._quirks,
-                provider=self._provider,
-                new_id=self._new_id,
-                logprobs=self._logprobs,
-            )
+        state = self._choices.get(index) or self._choice(index)
         word = text_of(item.get("finish_reason"))
         delta, message = object_of(item.get("delta")), object_of(item.get("message"))
         if delta and not (word and message and not state.began and not content_keys(delta)):
@@ -225,6 +182,17 @@ class ChatDecoder(Decoder):
         state.read_beside(item, chunks)
         if word:
             chunks.extend(state.finish(word))
+
+    def _choice(self, index: int) -> Choice:
+        """A choice that begins."""
+        state = self._choices[index] = Choice(
+            index,
+            quirks=self._quirks,
+            provider=self._provider,
+            new_id=self._new_id,
+            logprobs=_wants_logprobs(self._request, self._provider),
+        )
+        return state
 
     def _facts(self, value: JsonObject) -> Sequence[StreamChunk]:
         """What a frame says beside its choices, where it is new."""
@@ -239,12 +207,18 @@ class ChatDecoder(Decoder):
             if counts and (found := read_usage(counts)) is not None:
                 usage = usage.merged(found)
                 extras.update(usage_extras(counts))
+        return self._news(usage, extras, (text_of(value.get("model")), text_of(value.get("id"))))
+
+    def _news(
+        self, usage: Usage, extras: JsonObject, names: tuple[str, str]
+    ) -> Sequence[StreamChunk]:
+        """The chunk of what is new of usage, extras, and the names of the model and the answer."""
         fresh = {key: item for key, item in extras.items() if self._told.get(key) != item}
-        names = text_of(value.get("model")) or self._model, text_of(value.get("id")) or self._id
-        if not fresh and usage is NO_USAGE and names == (self._model, self._id):
+        named = names[0] or self._model, names[1] or self._id
+        if not fresh and usage is NO_USAGE and named == (self._model, self._id):
             return ()
         self._told.update(fresh)
-        self._model, self._id = names
+        self._model, self._id = named
         return (
             StreamChunk(
                 usage=None if usage is NO_USAGE else usage,
@@ -286,10 +260,6 @@ class ChatDecoder(Decoder):
             chunks.append(StreamChunk(model_id=model))
             chunks.extend(self._name_others(model or ""))
         return chunks
-
-
-def _of_arguments(index: int | None, choice: int, text: str) -> StreamChunk:
-    return StreamChunk(tool_calls=(ToolCallDelta(index, arguments=text),), choice=choice)
 
 
 def _wants_logprobs(request: ChatRequest, provider: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -105,6 +105,14 @@ class Decoder(ABC):
             InBandError: the frame is an error.
             JsonError: the data cannot be decoded.
         """
+
+    def feed_on(self, frames: Iterator[Frame]) -> tuple[Frame | None, Sequence[StreamChunk]]:
+        """Takes the frames that can be read at a glance, by default none.
+
+        Gives the next other frame, for `feed`, and the chunks that `feed` would have given for
+        those before it. A frame that only says that the server is alive is never taken.
+        """
+        return next(frames, None), ()
 
     def finish(self) -> Sequence[StreamChunk]:
         """What is known only at the end of the bytes."""

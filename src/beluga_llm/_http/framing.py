@@ -47,6 +47,9 @@ class SSE:
 
     def feed(self, data: bytes) -> Sequence[tuple[str, bytes]]:
         """The events that these bytes complete."""
+        between = not (self._pieces or self._open or self._after_cr or self._at_start)
+        if between and _is_one_event(data):  # as they mostly come
+            return (("", data[6:-2]),)
         if self._after_cr or b"\r" in data:
             data = self._with_newlines(data)
         if self._at_start:
@@ -145,6 +148,16 @@ class SSE:
                 self.last_event_id = value.decode("utf-8", "replace")
             elif field == b"retry" and value.isdigit() and len(value) < 19:
                 self.retry = int(value)
+
+
+def _is_one_event(data: bytes) -> bool:
+    """Whether these bytes are one whole event, and that is one `data: ` line."""
+    return (
+        data.startswith(b"data: ")
+        and data.endswith(b"\n\n")
+        and data.count(b"\n") == len(b"\n\n")
+        and b"\r" not in data
+    )
 
 
 def _unnamed_events(text: bytes) -> list[tuple[str, bytes]] | None:

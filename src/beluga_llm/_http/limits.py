@@ -25,8 +25,8 @@ class ReadLimits:
     """
 
     __slots__ = (
-        "_fired", "_first", "_fresh", "_kind", "_quiet", "_streaming", "_timeouts", "content",
-        "deadline",
+        "_fired", "_first", "_fresh", "_kind", "_lull", "_quiet", "_streaming", "_timeouts",
+        "content", "deadline",
     )  # fmt: skip
 
     def __init__(
@@ -38,6 +38,10 @@ class ReadLimits:
         self.content = False
         self._fresh = False
         self._quiet = began
+        # How long only comments and pings may come: at least as long as nothing at all.
+        self._lull = timeouts.keepalive
+        if self._lull is not None and timeouts.idle is not None:
+            self._lull = max(self._lull, timeouts.idle)
         self._fired = ""
         # Until when the first content has to be there, and by which limit.
         self._kind = "first_chunk" if streaming else "whole"
@@ -83,8 +87,8 @@ class ReadLimits:
             when = None
         else:
             when = now + limits.idle
-            if limits.keepalive is not None:
-                when = min(when, self._quiet + max(limits.idle, limits.keepalive))
+            if self._lull is not None and self._quiet + self._lull < when:
+                when = self._quiet + self._lull
         if deadline is not None and (when is None or deadline < when):
             when, self._fired = deadline, "total"
         return when

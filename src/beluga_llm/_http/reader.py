@@ -170,12 +170,16 @@ class AnswerReader:
         if not frames:
             return
         self._seen_frames, self._head = True, None
-        feed, keeps_raw = self._decoder.feed, self._raw is not None
-        for event, data in frames:
-            if keeps_raw:
+        if self._raw is not None:
+            for _, data in frames:
                 self._keep_raw(data)
+        decoder, left = self._decoder, iter(frames)
+        frame, chunks = decoder.feed_on(left)
+        self.heard_data = frame is not frames[0]
+        while frame is not None:
+            found += chunks
             try:
-                chunks = feed(event, data)
+                chunks = decoder.feed(*frame)
             except (InBandError, _json.JsonError) as error:
                 found.extend(error.chunks if isinstance(error, InBandError) else ())
                 problem = error
@@ -183,9 +187,11 @@ class AnswerReader:
             if chunks is not PING:
                 self.heard_data = True
                 found += chunks
+            frame, chunks = decoder.feed_on(left)
         else:
+            found += chunks
             return
-        raise self._error(problem, data)  # here, without a context, which would hold raw bytes
+        raise self._error(problem, frame[1])  # here, without a context, which would hold raw bytes
 
     def _error(self, problem: InBandError | _json.JsonError, data: bytes) -> BelugaError:
         if not isinstance(problem, InBandError):

@@ -6,6 +6,8 @@ Only the API is imported. Without an SDK, or a provider that an application hand
 
 from __future__ import annotations
 
+import functools
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -23,17 +25,37 @@ SCOPE = "beluga_llm"
 """What spans, metrics and events are said to come from."""
 
 
-def tracer(provider: TracerProvider | None) -> Tracer | None:
-    """What makes spans; None where nobody records them."""
+@functools.cache
+def _trace() -> ModuleType:
+    """`opentelemetry.trace`; an import statement would cost each call a few percent of its span."""
     from opentelemetry import trace
 
-    from beluga_llm._version import __version__
+    return trace
 
-    provider = trace.get_tracer_provider() if provider is None else provider
+
+@functools.cache
+def _metrics() -> ModuleType:
+    from opentelemetry import metrics
+
+    return metrics
+
+
+@functools.cache
+def _context() -> ModuleType:
+    from opentelemetry import context
+
+    return context
+
+
+def tracer(provider: TracerProvider | None) -> Tracer | None:
+    """What makes spans; None where nobody records them."""
+    provider = _trace().get_tracer_provider() if provider is None else provider
     if _is_idle(provider):
         return None
     found = _TRACERS.get(provider)
     if found is None:
+        from beluga_llm._version import __version__
+
         found = _TRACERS[provider] = provider.get_tracer(SCOPE, __version__)
     return found
 
@@ -44,9 +66,7 @@ _TRACERS: WeakKeyDictionary[TracerProvider, Tracer] = WeakKeyDictionary()
 
 def meter_provider(given: MeterProvider | None) -> MeterProvider | None:
     """What makes meters; None where nobody records metrics."""
-    from opentelemetry import metrics
-
-    provider = metrics.get_meter_provider() if given is None else given
+    provider = _metrics().get_meter_provider() if given is None else given
     return None if _is_idle(provider) else provider
 
 
@@ -87,17 +107,15 @@ def emit(
 
 def start(made_by: Tracer, name: str, attributes: dict[str, Any], *, client: bool) -> Span:
     """A span under the current one; it is not made the current one."""
-    from opentelemetry.trace import SpanKind
-
-    kind = SpanKind.CLIENT if client else SpanKind.INTERNAL
+    kinds = _trace().SpanKind
+    kind = kinds.CLIENT if client else kinds.INTERNAL
     return made_by.start_span(name, kind=kind, attributes=attributes)
 
 
 def mark_failed(span: Span, text: str) -> None:
     """Sets the status of a span to ERROR."""
-    from opentelemetry.trace import Status, StatusCode
-
-    span.set_status(Status(StatusCode.ERROR, text))
+    trace = _trace()
+    span.set_status(trace.Status(trace.StatusCode.ERROR, text))
 
 
 class within:  # noqa: N801 -- reads as the preposition it is: `with within(span):`
@@ -111,22 +129,17 @@ class within:  # noqa: N801 -- reads as the preposition it is: `with within(span
 
     def __enter__(self) -> None:
         if self._span is not None:
-            from opentelemetry import context, trace
-
-            self._token = context.attach(trace.set_span_in_context(self._span))
+            self._token = _context().attach(_trace().set_span_in_context(self._span))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # A coroutine that is destroyed unfinished may be so in any context.
         if self._token is not None and kind is not GeneratorExit:
-            from opentelemetry import context
-
-            context.detach(self._token)
+            _context().detach(self._token)
 
 
 def ids(span: Span | None) -> dict[str, str]:
     """The ids of a span, or of the current one, as W3C writes them; none where there is none."""
-    from opentelemetry import trace
-
+    trace = _trace()
     context = (trace.get_current_span() if span is None else span).get_span_context()
     if not context.is_valid:
         return {}

@@ -9,13 +9,13 @@ gaps are recorded, spread evenly.
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
+from beluga_llm._answer_facts import AnswerFacts
 from beluga_llm._events import Event
-from beluga_llm._fold import Fold
+from beluga_llm._messages import AIMessage
 from beluga_llm._telemetry import meter, names
 from beluga_llm._telemetry.attributes import about_model, provider_name
 from beluga_llm._telemetry.spans import answerer, cache_result
@@ -128,7 +128,7 @@ class CallMetrics(Watch):
         super().__init__(request)
         self._made, self._prices = made, prices
         self._about = about_model(request.model)
-        self.times = []
+        self.timed = request.streaming
         self._remembered = False
 
     def begin(self) -> None:
@@ -160,7 +160,8 @@ class CallMetrics(Watch):
     def finish(self, error: BaseException | None, aborted: Aborted | None) -> None:
         """Records all that is known."""
         self._running(-1)
-        made, answer = self._made, self.answer
+        made, heard = self._made, self.heard
+        answer = heard.answer
         about = {**self._about, **answerer(self.request)}
         if answer.model_id is not None:
             about[names.RESPONSE_MODEL] = answer.model_id
@@ -168,14 +169,14 @@ class CallMetrics(Watch):
             made.tool_calls.add(1, {**self._about, names.TOOL_NAME: tool})
         if not self._remembered:  # what a cache remembers was spent once
             self._spent(answer, about)
-        if self.request.streaming and self.first is not None:
-            made.first_chunk.record(self.first, about)
-            for gap in _spread(self.times or []):
+        if heard.first is not None:
+            made.first_chunk.record(heard.first, about)
+            for gap in _gaps(heard.times or []):
                 made.output_chunk.record(gap, about)
         failed = {} if error is None else {names.ERROR_TYPE: error_code(error)}
-        made.duration.record(self.duration, {**about, **failed})
+        made.duration.record(heard.duration, {**about, **failed})
 
-    def _spent(self, answer: Fold, about: Mapping[str, Any]) -> None:
+    def _spent(self, answer: AnswerFacts, about: Mapping[str, Any]) -> None:
         made, usage = self._made, answer.usage
         for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
             if count is not None:
@@ -184,7 +185,10 @@ class CallMetrics(Watch):
             from beluga_llm._pricing import cost_of
 
             who = getattr(self.request.call, "provider", None) or self.request.model.provider
-            cost = cost_of(answer.message(), self._prices, provider=who)
+            spent = AIMessage(
+                usage=usage, model_id=answer.model_id, provider_metadata=answer.metadata
+            )
+            cost = cost_of(spent, self._prices, provider=who)
             if cost is not None:
                 made.cost.add(float(cost), about)
 
@@ -194,9 +198,10 @@ class CallMetrics(Watch):
             self._made.streams.add(change, self._about)
 
 
-def _spread(times: list[float]) -> list[float]:
-    """The gaps between some moments, or as many of them as are recorded."""
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    if len(gaps) <= MOST_GAPS:
-        return gaps
-    return [gaps[n * len(gaps) // MOST_GAPS] for n in range(MOST_GAPS)]
+def _gaps(times: list[float]) -> Iterator[float]:
+    """The gaps between some moments, or those of them that are recorded."""
+    count = len(times) - 1
+    recorded = min(count, MOST_GAPS)
+    for number in range(recorded):
+        at = number * count // recorded
+        yield times[at + 1] - times[at]

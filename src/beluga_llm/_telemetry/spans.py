@@ -52,7 +52,8 @@ class CallSpan(Watch):
         capture: Capture | None,
         logger_provider: LoggerProvider | None,
     ) -> None:
-        super().__init__(request, whole=capture is not None)
+        super().__init__(request)
+        self.whole = capture is not None
         self._tracer, self._capture, self._logs = tracer, capture, logger_provider
         self._asked: dict[str, Any] = {}
         self._span: Span
@@ -82,12 +83,12 @@ class CallSpan(Watch):
             span.end()
 
     def _describe(self, error: BaseException | None, aborted: Aborted | None) -> None:
-        span, call = self._span, self.request.call
-        found = of_answer(self.answer)
+        span, call, heard = self._span, self.request.call, self.heard
+        found = of_answer(heard.answer)
         if self.request.streaming:
-            found[names.CHUNKS] = self.chunks
-            if self.first is not None:
-                found[names.TIME_TO_FIRST_CHUNK] = self.first
+            found[names.CHUNKS] = heard.chunks
+            if heard.first is not None:
+                found[names.TIME_TO_FIRST_CHUNK] = heard.first
         if call is not None:
             found[names.ATTEMPTS] = call.attempt
         if aborted is not None:
@@ -98,16 +99,19 @@ class CallSpan(Watch):
             _record(span, error, self._logs)
         found |= answerer(self.request)
         span.set_attributes(found)
-        if self._capture is None:
-            return
-        said = content.asked(self.request.messages, self.request.tools)
-        if self.chunks:
-            said |= content.answered(self.answer.message())
+        if self._capture is not None:
+            self._show(found)
+
+    def _show(self, found: dict[str, Any]) -> None:
+        """Tells what was said."""
+        said, heard = content.asked(self.request.messages, self.request.tools), self.heard
+        if heard.said is not None and heard.chunks:
+            said |= content.answered(heard.said.message())
         if self._capture != "EVENT_ONLY":
-            span.set_attributes({name: dumps_text(value) for name, value in said.items()})
+            self._span.set_attributes({name: dumps_text(value) for name, value in said.items()})
         if self._capture != "SPAN_ONLY":
             details = {**self._asked, **found, **said}
-            emit(self._logs, names.DETAILS, span, details, warn=False)
+            emit(self._logs, names.DETAILS, self._span, details, warn=False)
 
 
 def answerer(request: ChatRequest) -> dict[str, Any]:

@@ -33,12 +33,12 @@ class _CallLog(Watch):
 
     def finish(self, error: BaseException | None, aborted: Aborted | None) -> None:
         """Tells how it ended."""
-        answer = self.answer
+        answer = self.heard.answer
         facts: dict[str, Any] = {
             "input_tokens": answer.usage.input_tokens,
             "output_tokens": answer.usage.output_tokens,
             "finish_reason": answer.finish_reason and str(answer.finish_reason),
-            "duration": round(self.duration, 6),
+            "duration": round(self.heard.duration, 6),
         }
         if aborted is not None:
             self._tell("aborted", self._level, {**facts, "aborted": aborted})
