@@ -48,13 +48,17 @@ def begin(
     call: Call,
 ) -> Chunks:
     """The answer to what a user asked."""
-    layer = {name: value for name, value in keywords.items() if name != "tools"}
-    more = keywords.get("tools")
+    asked: tuple[OptionLayer, ...] = (options,) if options else ()
+    more = None
+    if keywords:
+        more = keywords.get("tools")
+        if layer := {name: value for name, value in keywords.items() if name != "tools"}:
+            asked += (layer,)
     request = ChatRequest(
         ensure_messages(messages),
         tools=join_tools((), more, win=False) if more else (),
         streaming=call.op == "chat.stream",
-        asked=tuple(given for given in (options, layer) if given),
+        asked=asked,
     )
     return accept(model, request, call)
 
@@ -93,7 +97,11 @@ def accept(model: ChatModel, request: ChatRequest, call: Call) -> Chunks:
         info,
         bounds,
     )
-    chunks = compose(model._open, model._layers, call)(completed)
+    if model._layers:
+        chunks = compose(model._open, model._layers, call)(completed)
+    else:
+        chunks = model._open(completed)
+        call.opened.append(chunks)
     if deadline is not None and (model._layers or not model._watches_time):
         until = earliest(call.deadline, bounds.deadline)
         chunks = limited(chunks, lambda: until)

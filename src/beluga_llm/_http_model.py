@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("beluga_llm.tokens")
 
 COUNT = "tokens.count"
+_JSON = "application/json"
 
 
 class HttpModel(ChatModel):
@@ -229,10 +230,9 @@ class HttpModel(ChatModel):
         self, encoded: HttpRequest, request: ChatRequest, limits: ReadLimits
     ) -> tuple[WireRequest, Secrets]:
         """The complete request, within the call's time where credentials may have to be awaited."""
-        connect = self._limits_of(request.options).connect
         if not self._sealer.waits:
-            return self._sealer.seal(encoded, request, connect=connect)
-        made = self._sealer.seal_waiting(encoded, request, connect=connect)
+            return self._sealer.seal(encoded, request, connect=limits.connect)
+        made = self._sealer.seal_waiting(encoded, request, connect=limits.connect)
         if limits.deadline is None:
             return await made
         scope = asyncio.timeout_at(limits.deadline)
@@ -330,8 +330,8 @@ class HttpModel(ChatModel):
 
 
 def _is_json(response: Response) -> bool:
-    kind = response.headers.get("content-type", "").partition(";")[0]
-    return kind.strip().lower() == "application/json"
+    kind = response.headers.get("content-type", "")
+    return kind == _JSON or kind.partition(";")[0].strip().lower() == _JSON
 
 
 async def _read_all(

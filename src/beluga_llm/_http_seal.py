@@ -93,27 +93,31 @@ class Sealer:
     ) -> tuple[WireRequest, Secrets]:
         options = request.options
         body = body_of(encoded.json, options.extra_body)
-        usual = self._usually(encoded, request, key, body)
+        repeats = self._repeats(request.info.call_id, body)
+        kept = None
+        if not (repeats or encoded.headers or options.extra_headers or options.extra_query):
+            kept = self._usual.get(request.streaming)
+        if kept is None or kept.key != key or kept.model != options.model:
+            kept = self._of_its_own(encoded, request, key, repeats)
         wire = WireRequest(
             method=encoded.method,
             url=self.base.url(encoded.path, encoded.query, self._config.query, options.extra_query),
-            headers=usual.headers.copy(),
+            headers=kept.headers.copy(),
             body=body,
             connect=connect,
             streaming=request.streaming,
         )
-        return wire, usual.secrets
+        return wire, kept.secrets
 
-    def _usually(
-        self, encoded: HttpRequest, request: ChatRequest, key: str | None, body: bytes | None
+    def _of_its_own(
+        self,
+        encoded: HttpRequest,
+        request: ChatRequest,
+        key: str | None,
+        repeats: Mapping[str, str],
     ) -> _Usual:
-        """Headers and secrets: those of the request before, unless this one has some of its own."""
+        """Headers and secrets; kept for the next request, if they hold nothing of this one only."""
         options, model = request.options, request.options.model
-        repeats = self._repeats(request.info.call_id, body)
-        own = repeats, encoded.headers, options.extra_headers, options.extra_query
-        kept = None if any(own) else self._usual.get(request.streaming)
-        if kept is not None and kept.key == key and kept.model == model:
-            return kept
         headers = merged_headers(
             {
                 "Accept": "text/event-stream" if request.streaming else "application/json",
@@ -131,7 +135,7 @@ class Sealer:
         if key and len(key) >= _SHORT_KEY:
             secrets |= {key}
         made = _Usual(key, model, headers, self._hidden(secrets, model))
-        if not any(own):
+        if not (repeats or encoded.headers or options.extra_headers or options.extra_query):
             self._usual[request.streaming] = made
         return made
 

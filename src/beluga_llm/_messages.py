@@ -6,7 +6,7 @@ through every provider. `metadata` belongs to the application and is never sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias, TypeVar, cast
 
@@ -193,6 +193,22 @@ def plain_text(message: Message) -> str | None:
         found = _only_text(message)
         object.__setattr__(message, "_plain", found)
         return found
+
+
+def plain_message(text: str) -> HumanMessage:
+    """What a user says; it need not be looked through."""
+    message = HumanMessage(text)
+    object.__setattr__(message, "_plain", message.parts[0].text)  # type: ignore[union-attr]
+    return message
+
+
+def plain_texts(messages: Sequence[Message]) -> list[str] | None:
+    """The texts of messages that all are nothing but one text; else None."""
+    try:
+        texts = [message._plain for message in messages]
+    except AttributeError:
+        texts = [plain_text(message) for message in messages]
+    return None if None in texts else cast("list[str]", texts)
 
 
 def _only_text(message: Any) -> str | None:

@@ -14,6 +14,7 @@ from beluga_llm._messages import (
     Message,
     SystemMessage,
     ToolMessage,
+    plain_message,
 )
 from beluga_llm._option_ranges import option_problems
 from beluga_llm._options import GenerateOptions
@@ -38,7 +39,7 @@ def ensure_messages(messages: MessageInput) -> tuple[Message, ...]:
         InvalidRequestError: it is empty.
     """
     if isinstance(messages, str):
-        return (HumanMessage(messages),)
+        return (plain_message(messages),)
     if isinstance(messages, Message):
         return (messages,)
     if type(messages) in _SEQUENCES and messages and _KINDS.issuperset(map(type, messages)):

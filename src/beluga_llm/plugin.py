@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from beluga_llm._http.problems import Problem as Problem
     from beluga_llm._http.problems import http_error as http_error
     from beluga_llm._http.problems import read_problem as read_problem
+    from beluga_llm._http.template import Template as Template
     from beluga_llm._http.transport import AiohttpTransport as AiohttpTransport
     from beluga_llm._http.wire import Response as Response
     from beluga_llm._http.wire import Signer as Signer
@@ -97,6 +98,7 @@ _WHERE = {
     "_http.event_stream": ("AwsEventStream",),
     "_http.framing": ("NDJSON", "SSE", "FramingError", "WholeBody"),
     "_http.problems": ("COMMON_RULES", "ErrorRules", "Problem", "http_error", "read_problem"),
+    "_http.template": ("Template",),
     "_http.transport": ("AiohttpTransport",),
     "_http.wire": ("Response", "Signer", "Transport", "WireRequest"),
     "_http_model": ("HttpModel",),

@@ -22,7 +22,7 @@ from scenarios import CHUNKS, Figures, Scenario, counted, cpu
 
 import beluga_llm as llm
 from beluga_llm._telemetry import names
-from beluga_llm._telemetry.metrics import SOME_GAPS
+from beluga_llm._telemetry.metrics import MOST_GAPS
 
 CALLS, TURNS = 10, 10
 
@@ -111,7 +111,7 @@ class ByHand(Beluga):
             self._tokens.record(5, {**about, names.TOKEN_TYPE: "output"})
             if times:
                 self._first.record(0.1, about)
-                for earlier, later in itertools.islice(itertools.pairwise(times), SOME_GAPS):
+                for earlier, later in itertools.islice(itertools.pairwise(times), MOST_GAPS):
                     self._gaps.record(later - earlier, about)
             self._seconds.record(0.1, about)
 

@@ -18,6 +18,7 @@ from beluga_llm._dialects.chat_reading import (
     with_reasoning,
 )
 from beluga_llm._dialects.quirks import ChatQuirks
+from beluga_llm._frozen import EMPTY, FrozenDict, freeze
 from beluga_llm._json import REFUSED, loads, strict
 from beluga_llm._usage import NO_USAGE, Usage
 
@@ -117,7 +118,7 @@ def read_answer(data: bytes, quirks: ChatQuirks, asked: str | None) -> StreamChu
             if not isinstance(found, dict):
                 return None
             usage = read_usage(found)
-            extras.update({} if usage is None else usage_extras(found))
+            extras.update({} if usage is None else freeze(usage_extras(found)))
     return StreamChunk(
         text,
         finish_reason=finish_reason(word, quirks.finish_reasons),
@@ -125,7 +126,7 @@ def read_answer(data: bytes, quirks: ChatQuirks, asked: str | None) -> StreamChu
         usage=usage,
         model_id=answer.model or asked,
         response_id=answer.id or None,
-        metadata=extras,
+        metadata=FrozenDict(extras) if extras else EMPTY,
     )
 
 

@@ -22,6 +22,7 @@ from beluga_llm._messages import (
     SystemMessage,
     ToolMessage,
     plain_text,
+    plain_texts,
 )
 from beluga_llm._parts import AudioPart, ContentPart, FilePart, ImagePart, TextPart, ThinkingPart
 from beluga_llm._tool_types import ToolCall
@@ -61,17 +62,19 @@ class MessageEncoder:
     def encode(self, messages: Sequence[Message]) -> list[JsonObject]:
         """All messages, in their order but for merged system messages, which come first."""
         if not self.quirks.merge_system:
-            roles = self._roles
-            return [
-                self.encode_message(message)
-                if (text := plain_text(message)) is None
-                else {"role": roles[type(message)], "content": text}
-                for message in messages
-            ]
+            return self._plain_items(messages) or [*map(self.encode_message, messages)]
         texts = [message.text for message in messages if isinstance(message, SystemMessage)]
         found = [{"role": self.quirks.system_role, "content": "\n\n".join(texts)}] if texts else []
         others = (message for message in messages if not isinstance(message, SystemMessage))
         return [*found, *map(self.encode_message, others)]
+
+    def _plain_items(self, messages: Sequence[Message]) -> list[JsonObject] | None:
+        """Messages that all are nothing but a text, as in most conversations; else None."""
+        texts = plain_texts(messages)
+        if texts is None:
+            return None
+        roles = map(self._roles.__getitem__, map(type, messages))
+        return [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
 
     def encode_message(self, message: Message) -> JsonObject:
         """One message."""

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from beluga_llm._chunks import StreamChunk, ToolCallDelta
 from beluga_llm._dialects.chat_choice import Choice
 from beluga_llm._dialects.chat_frame import Frame, FrameDelta, read_strictly
-from beluga_llm._dialects.chat_template import Template
 from beluga_llm._dialects.quirks import ChatQuirks
 from beluga_llm._http.dialect import Frame as Event
+from beluga_llm._http.template import Template
 from beluga_llm._json import REFUSED
 
 _THOUGHTS = frozenset(("reasoning_content", "reasoning"))

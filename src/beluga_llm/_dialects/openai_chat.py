@@ -165,8 +165,7 @@ class OpenAIChatDialect(Dialect):
 
     def _of_model(self, model: str | None) -> Self:
         """This dialect as a model needs it, by the quirks of its family."""
-        family = self.quirks.family(model or "")
-        if family is None:
+        if not self.quirks.models or (family := self.quirks.family(model or "")) is None:
             return self
         if family not in self._families:
             own = copy.copy(self)

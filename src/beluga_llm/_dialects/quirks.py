@@ -182,8 +182,6 @@ class ChatQuirks:
 
     def family(self, model: str) -> str | None:
         """The entry of `models` that a model belongs to; None where it is like all others."""
-        if not self.models:
-            return None
         return max(
             (start for start in self.models if model.startswith(start)), key=len, default=None
         )

@@ -165,7 +165,7 @@ def _unnamed_events(text: bytes) -> list[tuple[str, bytes]] | None:
     if not text.startswith(b"data: "):
         return None
     events = text[6:].split(b"\n\ndata: ")
-    if text.count(b"\n") != 2 * len(events) - 2:
+    if b"\n" in b"".join(events):  # faster than counting
         return None
     return list(zip(repeat(""), events))
 

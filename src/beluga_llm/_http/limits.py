@@ -25,7 +25,7 @@ class ReadLimits:
     """
 
     __slots__ = (
-        "_fired", "_first", "_fresh", "_kind", "_lull", "_quiet", "_streaming", "_timeouts",
+        "_fired", "_first", "_fresh", "_kind", "_quiet", "_streaming", "_timeouts",
         "content", "deadline",
     )  # fmt: skip
 
@@ -38,10 +38,6 @@ class ReadLimits:
         self.content = False
         self._fresh = False
         self._quiet = began
-        # How long only comments and pings may come: at least as long as nothing at all.
-        self._lull = timeouts.keepalive
-        if self._lull is not None and timeouts.idle is not None:
-            self._lull = max(self._lull, timeouts.idle)
         self._fired = ""
         # Until when the first content has to be there, and by which limit.
         self._kind = "first_chunk" if streaming else "whole"
@@ -63,6 +59,11 @@ class ReadLimits:
             idle = earliest(timeouts.idle, bounds.idle)
             timeouts = attrs.evolve(timeouts, first_chunk=first_chunk, idle=idle)
         return cls(timeouts, streaming=request.streaming, began=now, deadline=deadline)
+
+    @property
+    def connect(self) -> float | None:
+        """Seconds that connecting may take."""
+        return self._timeouts.connect
 
     def heard(self) -> None:
         """Data came: more than a comment or a ping."""
@@ -87,8 +88,8 @@ class ReadLimits:
             when = None
         else:
             when = now + limits.idle
-            if self._lull is not None and self._quiet + self._lull < when:
-                when = self._quiet + self._lull
+            if limits.keepalive is not None:  # comments and pings alone may come no longer
+                when = min(when, self._quiet + max(limits.idle, limits.keepalive))
         if deadline is not None and (when is None or deadline < when):
             when, self._fired = deadline, "total"
         return when

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beluga_llm._dialects.chat_template import Template
+from beluga_llm._http.template import Template
 
 PIECES = ['"', "\\", "a", "é", "\U0001f40b", '"content":"', '","finish_reason"', "\n", "}", " "]
 TEXT = st.lists(st.sampled_from(PIECES), max_size=6).map("".join) | st.text(max_size=4)

@@ -29,21 +29,31 @@ class Template:
         prefix: what stands before the text, with its opening quote.
         suffix: what stands after the last text, with the closing quote.
         middle: what stands between the text and the padding, with both quotes; empty without one.
+        event: the frames' name.
     """
 
-    __slots__ = ("_end", "_middle", "_prefix", "_start", "_suffix", "_to_padding")
+    __slots__ = ("_end", "_event", "_middle", "_prefix", "_start", "_suffix", "_to_padding")
 
-    def __init__(self, prefix: bytes, suffix: bytes, middle: bytes = b"") -> None:
+    def __init__(
+        self, prefix: bytes, suffix: bytes, middle: bytes = b"", *, event: str = ""
+    ) -> None:
+        self._event = event
         self._prefix, self._middle, self._suffix = prefix, middle, suffix
         self._start = len(prefix) - 1
         self._end = 1 - len(suffix) or None
         self._to_padding = len(middle) - 1
 
     @classmethod
-    def of(cls, frame: bytes, name: str, text: str) -> Self | None:
+    def of(cls, frame: bytes, name: str, text: str, *, event: str = "") -> Self | None:
         """The template of a frame in which the field `name` has this text; None if it has none.
 
         A name that is there twice, or that may be there in another spelling, makes none.
+
+        Args:
+            frame: as it was framed; it must have been read strictly before.
+            name: the field.
+            text: what it was read to be.
+            event: the frame's name.
         """
         found = re.search(rb'"%s":\s*("(?:[^"\\]|\\.)*")' % name.encode(), frame)
         if found is None or frame.count(b'"%s"' % name.encode()) != 1:
@@ -54,22 +64,23 @@ class Template:
         if b"\\" in prefix or b"\\" in rest:
             return None
         if (padding := _PADDING.search(rest)) is None:
-            return cls(prefix, rest)
-        return cls(prefix, rest[padding.end() - 1 :], rest[: padding.start(1)])
+            return cls(prefix, rest, event=event)
+        end, middle = rest[padding.end() - 1 :], rest[: padding.start(1)]
+        return cls(prefix, end, middle, event=event)
 
     def text(self, frame: bytes) -> str | None:
         """The text of a frame that is alike; None where it is not."""
         texts: list[str] = []
-        self.take(iter((("", frame),)), texts)
+        self.take(iter(((self._event, frame),)), texts)
         return texts[0] if texts else None
 
     def take(self, frames: Iterator[Frame], texts: list[str]) -> Frame | None:
         """Adds the texts of frames as long as they are alike; gives the first that is not."""
         prefix, suffix, start, end = self._prefix, self._suffix, self._start, self._end
-        plain = not self._middle
+        name, plain = self._event, not self._middle
         for frame in frames:
             event, data = frame
-            if event or not data.startswith(prefix) or not data.endswith(suffix):
+            if event != name or not data.startswith(prefix) or not data.endswith(suffix):
                 return frame
             try:
                 texts.append(_read_text(data[start:end] if plain else self._without_padding(data)))
