@@ -244,6 +244,19 @@ def test_the_core_imports_only_what_it_depends_on():
     assert foreign == set()
 
 
+def test_anext_is_given_no_default():
+    """Where `__anext__` itself raises, as that of a closed stream, CPython 3.11 to 3.13 crash."""
+    given = [
+        f"{path.name}:{node.lineno}"
+        for path in (*(SRC / CORE).rglob("*.py"), *plugin_files())
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and (node.func.id, len(node.args)) == ("anext", 2)
+    ]
+    assert given == []
+
+
 def plugin_files() -> list[Path]:
     return sorted(ROOT.glob("plugins/*/src/**/*.py"))
 

@@ -15,10 +15,10 @@ import atexit
 import contextvars
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent import futures
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from beluga_llm._chat_stream import ChatStream
@@ -26,6 +26,7 @@ from beluga_llm._closing import close_each
 from beluga_llm._model import ChatModel
 from beluga_llm._registry import create
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE = 5.0
@@ -56,12 +57,37 @@ class _Call(Generic[T]):
         self.ended.set_exception(RuntimeError(CLOSED))
 
 
+class _Threads(futures.ThreadPoolExecutor):
+    """The threads that the loop has for what blocks, such as closing a file.
+
+    Python lets none work any more when the process ends, just when everything is to be closed. Then
+    the loop's own thread does their work.
+    """
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> futures.Future[T]:
+        """Has a function called, and gives what will tell how it ended."""
+        if not _process_ends():
+            return super().submit(fn, *args, **kwargs)
+        ended: futures.Future[T] = futures.Future()
+        try:
+            ended.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 -- it is raised where it is waited for
+            ended.set_exception(error)
+        return ended
+
+
+def _process_ends() -> bool:
+    """Whether the program is over, and only the end of the process is left."""
+    return not threading.main_thread().is_alive()
+
+
 class LoopThread:
     """The loop, its thread, and what is to be closed with them."""
 
     def __init__(self) -> None:
         self.closed = False
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(_Threads(thread_name_prefix="beluga-llm-blocking"))
         self._stop = asyncio.Event()
         self._calls: set[asyncio.Task[Any]] = set()
         self._models: dict[str, ChatModel] = {}
@@ -134,6 +160,7 @@ class LoopThread:
 
         def settle(task: asyncio.Task[Any]) -> None:
             self._calls.discard(task)
+            call.coroutine.close()  # it may have been cancelled before its first step
             if task.cancelled():
                 why = RuntimeError(CLOSED) if self.closed else asyncio.CancelledError()
                 call.ended.set_exception(why)
@@ -147,10 +174,17 @@ class LoopThread:
         task.add_done_callback(settle)
 
     def _serve(self) -> None:
-        # Those two end a loop when a task that some call has started raises them.
-        ended_by = suppress(KeyboardInterrupt, SystemExit)
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner, ended_by:
-            runner.run(self._live())
+        runner = asyncio.Runner(loop_factory=lambda: self._loop)
+        try:
+            # Those two end a loop when a task that some call has started raises them.
+            with suppress(KeyboardInterrupt, SystemExit):
+                runner.run(self._live())
+        finally:
+            # As its last act a loop waits for its threads, in a thread that Python 3.12 does not
+            # start any more when the process ends; by then they have ended.
+            refused = (RuntimeError,) if _process_ends() else ()
+            with suppress(*refused):
+                runner.close()
 
     async def _live(self) -> None:
         try:

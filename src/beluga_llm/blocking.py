@@ -21,10 +21,12 @@ model's own methods there.
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from beluga_llm._closing import until_done
 from beluga_llm._loop_thread import LoopThread, end_loop_thread, loop_thread, refuse_running_loop
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ class BlockingStream:
 
     Leaving its `with` block, however it is left, closes the connection at once. A stream that
     fails raises a typed error from the loop; one that ends normally is complete. It can be
-    iterated once, as chunks or as text, by one thread at a time.
+    iterated once, as chunks or as text, by one thread at a time; any thread may close it.
     """
 
     def __init__(self, thread: LoopThread, model: ChatModel, stream: ChatStream) -> None:
@@ -141,6 +143,8 @@ class BlockingStream:
         self._model = model
         self._stream = stream
         self._context = contextvars.copy_context()  # one for all steps, as in one task
+        self._reading: asyncio.Task[Any] | None = None
+        self._broken_off = False
 
     def __iter__(self) -> Self:
         self._stream.__aiter__()  # once only
@@ -162,9 +166,18 @@ class BlockingStream:
         return repr(self._stream).replace("<ChatStream", "<BlockingStream", 1)
 
     def close(self) -> None:
-        """Ends the call: closes every layer, then the connection. Idempotent."""
+        """Ends the call: closes every layer, then the connection. Idempotent.
+
+        A thread that waits for the next chunk meanwhile gets a StreamInterruptedError.
+        """
         if not self._thread.closed:  # else it has been closed with everything
-            self._wait_for(self._stream.aclose)
+            self._wait_for(self._close)
+
+    async def _close(self) -> None:
+        if self._reading is not None:
+            self._broken_off = self._reading.cancel()
+            await until_done(self._reading)
+        await self._stream.aclose()
 
     def text(self) -> Iterator[str]:
         """The non-empty text of the first answer; this is the one iteration of the stream."""
@@ -177,7 +190,7 @@ class BlockingStream:
             BelugaError: what the stream failed with.
             StreamInterruptedError: the stream was closed before its end.
         """
-        return self._wait_for(self._stream.response)
+        return self._read(self._stream.response)
 
     @property
     def message(self) -> AIMessage:
@@ -227,11 +240,29 @@ class BlockingStream:
         """The next item, None at the end."""
 
         async def step() -> T | None:
+            try:
+                return await anext(items)
+            except StopAsyncIteration:
+                return None  # given as a default, it has CPython crash: see streams.py
+
+        return self._read(step)
+
+    def _read(self, function: Callable[[], Awaitable[T]]) -> T:
+        async def step() -> T:
             self._thread.close_at_end(self._model)
             self._thread.close_at_end(self._stream)
-            return await anext(items, None)
+            self._reading = asyncio.current_task()
+            try:
+                return await function()
+            finally:
+                self._reading = None
 
-        return self._wait_for(step)
+        try:
+            return self._wait_for(step)
+        except asyncio.CancelledError:
+            if self._broken_off:
+                self._wait_for(self._stream.response)  # raises: it says that it was closed
+            raise
 
     def _wait_for(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         refuse_running_loop("stream", "model.stream(...)")

@@ -228,8 +228,11 @@ class _Reader:
             chunks = aiter(self._source)
             while True:
                 await self._wait_for_room()
-                chunk = await anext(chunks, None)
-                if chunk is None:
+                # Not anext(chunks, None): where __anext__ itself raises, as that of a closed stream
+                # does, a default has CPython 3.11 to 3.13 crash.
+                try:
+                    chunk = await anext(chunks)
+                except StopAsyncIteration:
                     return
                 for branch in self._open:
                     branch._chunks.append(chunk)

@@ -193,7 +193,12 @@ def test_what_is_wrong_is_said_in_one_line(server: FakeServer, files: tuple[Path
         return result.stderr.splitlines()
 
     assert said(to(server, files)) == [f"error: {files[0]}: No such file or directory"]
+    assert said(to(server, (files[0].parent, files[1]))) == [
+        f"error: {files[0].parent} is no file",
+        "see beluga-llm batch --help",
+    ]
     ask(files[0], 1)
+    assert "input and output at once" in said(to(server, (files[0], files[0])))[0]
     out = files[1].parent / "nowhere" / "out"
     assert said(to(server, (files[0], out))) == [f"error: {out}: No such file or directory"]
     held = Output(files[1])
@@ -254,6 +259,45 @@ def test_probe_shows_state_and_latency(server: FakeServer) -> None:
     result = run(["probe", "nobody/x"])
     assert (result.exit_code, "nobody" in result.stderr) == (2, True)
     assert run(["probe"]).exit_code == 2
+
+
+def no_key(config: llm.ProviderConfig) -> llm.ChatModel:
+    raise llm.AuthenticationError("api_key is required: set ACME_API_KEY or pass api_key=")
+
+
+def fails(config: llm.ProviderConfig) -> llm.ChatModel:
+    raise ZeroDivisionError("in the plugin")
+
+
+@pytest.mark.row("CLI-03")
+def test_each_model_is_told_of_where_one_cannot_be_made(
+    server: FakeServer, beluga_registry: Any
+) -> None:
+    llm.register("acme", no_key)
+    llm.register("broken", fails)
+    where = ["--option", f"base_url={server.base_url()}"]
+    names = ["acme/a-1", MODEL, "nobody/x", "broken/b", "acme/a-1"]
+    result = run(["probe", *names, *where])
+    assert (result.exit_code, result.stderr) == (1, "")
+    first, second, third, fourth = result.stdout.splitlines()[1:]
+    keyless = "auth_error: api_key is required: set ACME_API_KEY or pass --option api_key="
+    assert first.split(maxsplit=3) == ["acme/a-1", "unhealthy", "-", keyless]
+    assert second.split()[:2] == [MODEL, "healthy"]
+    assert third.split(maxsplit=3)[3].startswith("unknown provider 'nobody'")
+    assert fourth.endswith("ZeroDivisionError: in the plugin")
+    found = json.loads(run(["probe", "acme/a-1", "--json"]).stdout)
+    assert (found["provider"], found["model"], found["state"]) == ("acme", "a-1", "unhealthy")
+    assert (found["api_key_set"], found["detail"]) == (False, keyless)
+    result = run(["probe", "acme/a-1", MODEL, "--option", "base_url"])
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+@pytest.mark.row("CLI-03")
+def test_one_model_that_cannot_be_made_is_told_with_what_to_do(beluga_registry: Any) -> None:
+    llm.register("acme", no_key)
+    result = run(["probe", "acme/a-1"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "check the key" in result.stderr
 
 
 @pytest.mark.row("CLI-03", "HEAL-03")

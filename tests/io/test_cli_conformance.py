@@ -204,6 +204,17 @@ def test_what_pytest_cannot_run_is_told(monkeypatch: pytest.MonkeyPatch):
         _suite.run_suite("")
 
 
+@pytest.mark.row("CLI-05")
+def test_ctrl_c_ends_the_checks():
+    interrupted = (
+        "import sys, beluga_llm.cli._app\n"
+        "commands = sys.modules['beluga_llm.cli.conformance']\n"
+        "commands.suite_of = lambda *_, **__: 'def test_it(): raise KeyboardInterrupt'"
+    )
+    done = conform("demo", setup=interrupted)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\n")
+
+
 def test_a_long_failure_is_cut_unless_asked_for(capsys: pytest.CaptureFixture[str]):
     report = Report()
     report.failed["test_it"] = ("It works.", "\n".join(f"line {n}" for n in range(20)))

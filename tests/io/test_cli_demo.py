@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 import beluga_llm as llm
-from beluga_llm.cli import _session
 from beluga_llm.cli._app import app
 from beluga_llm.cli._session import opened_model
 from beluga_llm.testing import demo_server
@@ -100,9 +99,11 @@ def test_the_demo_takes_its_time_only_where_somebody_watches(
         return demo_server()
 
     monkeypatch.setattr("beluga_llm.testing.demo_server", served)
-    monkeypatch.setattr(_session, "on_terminal", lambda: watched)
-    with asyncio.Runner() as runner, opened_model(runner, "demo"):
-        assert given == ({"chunk_delay": 0.03} if watched else {})
+    with asyncio.Runner() as runner:
+        with opened_model(runner, "demo", watched=watched):
+            assert given == ({"chunk_delay": 0.03} if watched else {})
+        with opened_model(runner, "demo", ["chunk_delay=0"], watched=watched):
+            assert given == {"chunk_delay": 0}
 
 
 @pytest.mark.row("CLI-04")
@@ -122,10 +123,13 @@ def test_nobody_at_the_address_is_said_shortly(url: str, says: str):
 
 
 @pytest.mark.row("CLI-04")
-def test_help_in_a_conversation_is_no_question(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("typed", "says"), [("/help", "/help  "), ("Gr\udcfc\udcdfe", "this is no text in UTF-8")]
+)
+def test_what_is_typed_and_no_question(monkeypatch: pytest.MonkeyPatch, typed: str, says: str):
     from beluga_llm.cli import chat
 
-    lines = iter(["/help", None])
+    lines = iter([typed, None])
     monkeypatch.setattr(chat, "_line", lambda: next(lines))
 
     class NoModel:
@@ -137,4 +141,4 @@ def test_help_in_a_conversation_is_no_question(monkeypatch: pytest.MonkeyPatch):
             chat._talk(runner, NoModel(), [])  # type: ignore[arg-type]  # only what is used
         text = errors.getvalue().decode()
     assert "/quit" in text.splitlines()[0]
-    assert any(line.startswith("/help ") for line in text.splitlines())
+    assert any(line.startswith(says) for line in text.splitlines()[1:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -517,6 +517,21 @@ def test_in_a_thread_it_serves_one_loop_after_the_other() -> None:
 
 
 # --- a model as the brain ------------------------------------------------------------------------
+
+
+async def silence(request: llm.ChatRequest, call_next: Any) -> AsyncGenerator[StreamChunk, None]:
+    """A layer that answers without a word."""
+    for chunk in ():
+        yield chunk
+
+
+async def test_a_model_that_says_nothing_makes_an_empty_answer():
+    async with (
+        FakeServer(MockChatModel([]).with_middleware(silence)) as server,
+        llm.create("openai-compatible/m", base_url=server.base_url()) as model,
+    ):
+        reply = await model.stream("hi").response()
+    assert (reply.text, reply.finish_reason, server.errors) == ("", "stop", [])
 
 
 async def test_a_model_answers_over_http() -> None:

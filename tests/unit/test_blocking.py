@@ -162,6 +162,48 @@ def test_leaving_a_stream_early_ends_the_call():
 
 
 @pytest.mark.row("CHAT-28")
+@pytest.mark.parametrize("text", [False, True])
+def test_a_stream_that_was_closed_before_it_was_read_says_so(text: bool):
+    """`anext` with a default would have the interpreter crash."""
+    with blocking.stream(MockChatModel(["one two"]), "hi") as stream:
+        pass
+    with pytest.raises(RuntimeError, match="closed before it was iterated"):
+        next(stream.text() if text else stream)
+
+
+@pytest.mark.row("CHAT-28")
+@pytest.mark.parametrize("reads_by", ["chunks", "text", "response"])
+def test_another_thread_may_close_a_stream(reads_by: str):
+    """A button that stops the answer, say; the reader is told, for a stream ends silently never."""
+    model = Told(waits=True)
+    stream = blocking.stream(model, "hi")
+    read = {
+        "chunks": lambda: list(stream),
+        "text": lambda: list(stream.text()),
+        "response": stream.response,
+    }[reads_by]
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        assert model.began.wait(10)
+        stream.close()
+        with pytest.raises(llm.StreamInterruptedError, match="closed before its end") as caught:
+            reader.result(10)
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "one "
+    assert (model.told, stream.state) == (["cancelled", "left"], "closed")
+    stream.close()
+
+
+@pytest.mark.row("CHAT-28")
+def test_a_cancellation_of_the_models_own_stays_one():
+    def cancelled(request: llm.ChatRequest) -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        next(blocking.stream(MockChatModel([cancelled]), "hi"))
+
+
+@pytest.mark.row("CHAT-28")
 def test_errors_come_out_as_they_are_with_the_place_where_they_arose():
     def broken(request: llm.ChatRequest) -> str:
         raise ZeroDivisionError("in the model")
@@ -312,6 +354,23 @@ def test_an_interruption_before_the_call_began(monkeypatch: pytest.MonkeyPatch):
         thread.wait_for(fails(ValueError()))
 
 
+@pytest.mark.row("CHAT-28")
+def test_an_interruption_before_the_first_step(monkeypatch: pytest.MonkeyPatch):
+    """Nothing is said of a coroutine that was never awaited: what is interrupted is closed."""
+    thread = _loop_thread.loop_thread()
+
+    def begins_and_ends(call: Any) -> None:
+        thread._loop.call_soon_threadsafe(lambda: (thread._begin(call), call.cancel()))
+        call.ended.exception()
+        raise InterruptedCallError
+
+    monkeypatch.setattr(thread, "_hand_over", begins_and_ends)
+    coroutine = fails(ValueError())
+    with pytest.raises(InterruptedCallError):
+        thread.wait_for(coroutine)
+    assert coroutine.cr_frame is None
+
+
 # --- the end ---------------------------------------------------------------------------------
 
 
@@ -393,6 +452,41 @@ def test_models_are_closed_at_the_end_of_the_process():
         "print(blocking.generate(model, 'hi').text)\n"
     )
     assert (done.stdout, done.stderr) == ("hello\nclosed\n", "")
+
+
+@pytest.mark.row("CHAT-28")
+def test_the_end_of_the_process_takes_no_thread():
+    """Python has none work any more by then: a file is closed, and a name was looked up before."""
+    done = program(
+        "import asyncio\n"
+        "from beluga_llm import blocking\n"
+        "from beluga_llm.testing import MockChatModel\n"
+        "class File(MockChatModel):\n"
+        "    async def _aclose(self):\n"
+        "        await asyncio.to_thread(print, 'closed')\n"
+        "model = File(['hello'])\n"
+        "blocking.run(asyncio.to_thread(print, 'looked up'))\n"
+        "print(blocking.generate(model, 'hi').text)\n"
+    )
+    assert (done.stdout, done.stderr) == ("looked up\nhello\nclosed\n", "")
+
+
+@pytest.mark.row("CHAT-28")
+def test_at_the_end_the_loop_does_the_work_of_its_threads(monkeypatch: pytest.MonkeyPatch):
+    """As in the process above, where Python 3.12 starts no thread either."""
+
+    async def no_thread(*_: object) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    thread = _loop_thread.loop_thread()
+    assert blocking.run(asyncio.to_thread(threading.current_thread)) not in loop_threads()
+    monkeypatch.setattr(_loop_thread, "_process_ends", lambda: True)
+    monkeypatch.setattr(thread._loop, "shutdown_default_executor", no_thread)
+    assert [blocking.run(asyncio.to_thread(threading.current_thread))] == loop_threads()
+    with pytest.raises(ValueError, match="invalid literal"):
+        blocking.run(asyncio.to_thread(int, "four"))
+    blocking.close()
+    assert thread._loop.is_closed()
 
 
 @pytest.mark.row("CHAT-28")

@@ -127,6 +127,19 @@ def test_the_doctor_tells_what_is_broken_and_fails(
     assert report["providers"][0]["variables"] == {}
 
 
+@pytest.mark.row("CLI-02")
+def test_each_line_of_a_reason_is_indented(
+    nothing_installed: None, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(name: str) -> Any:
+        raise llm.PluginLoadError("failed to load: RuntimeError: one\ntwo")
+
+    llm.register("acme", spec("acme"))
+    monkeypatch.setattr(llm.registry, "load", broken)
+    shown = run("doctor").output.splitlines()
+    assert shown[-2:] == ["  failed to load: RuntimeError: one", "  two"]
+
+
 # --- the choice of a model -------------------------------------------------------------------
 
 
@@ -380,12 +393,15 @@ COMPATIBLE = ["chat", "-m", "openai-compatible/x", "--option", "base_url=http://
     ("args", "says"),
     [
         (["chat", "-m", "opnai/x", "hi"], "unknown provider 'opnai'"),
+        (["chat", "-m", "openai-compatible/", "hi"], "as in -m openai-compatible/MODEL"),
         (["chat", "-m", "openai-compatible", "hi"], "as in -m openai-compatible/MODEL"),
         (["chat", "-m", "openai-compatible/x", "hi"], "base_url is required"),
         ([*COMPATIBLE, "--option", "temprature=1", "hi"], "did you mean 'temperature'"),
         ([*COMPATIBLE, "--option", "temperature=9", "hi"], "between 0.0 and 2.0"),
         (["chat", "-m", "openai-compatible/x", "hi"], "pass --option base_url="),
         (["chat", "--nope"], "No such option"),
+        (["chat", "-m"], "requires an argument.\nsee beluga-llm chat --help"),
+        (["--nope"], "No such option '--nope'.\nsee beluga-llm --help"),
         (["chat", "-m", "mock", "--attach", "/does/not/exist.png", "hi"], "No such file"),
         (["nope"], "No such command 'nope'"),
     ],
@@ -485,6 +501,24 @@ def test_without_click_it_says_how_to_install_it():
     )
     assert done.returncode == 1
     assert done.stderr == "the command line needs click: pip install 'beluga-llm[cli]'\n"
+
+
+@pytest.mark.row("CLI-04")
+def test_ctrl_c_before_there_is_a_command_shows_no_traceback():
+    program = (
+        "import sys\n"
+        "from beluga_llm.cli import main\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'beluga_llm.cli._app':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 @pytest.mark.parametrize("command", ["chat", "demo", "doctor", "providers"])

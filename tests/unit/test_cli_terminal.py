@@ -158,6 +158,9 @@ def test_bytes_that_are_no_text_are_refused():
     done = command("chat", "-m", "demo", "Gr\udcfc\udcdfe", env=utf8)
     assert done.returncode == 2
     assert b"error: the prompt is no text in UTF-8" in done.stderr
+    done = command("chat", "-m", "demo", "hi", "--system", "Gr\udcfc\udcdfe", env=utf8)
+    assert done.returncode == 2
+    assert b"error: the text of --system is no text in UTF-8" in done.stderr
 
 
 @pytest.mark.row("CLI-04")

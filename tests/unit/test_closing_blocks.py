@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,38 @@ async def test_all_is_closed_where_one_fails(
     assert str(caught.value) == (
         "closing conversation ada failed (2 sub-exceptions)" if both else "no"
     )
+
+
+@pytest.mark.row("HEAL-07")
+async def test_a_cancellation_while_closing_leaves_nothing_open(
+    notes: list[str], by_name: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def stuck(self: Model) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def talk() -> None:
+        async with llm.Conversation("some/model", "some://store") as chat:
+            await chat.send("hi")
+
+    monkeypatch.setattr(Model, "_aclose", stuck)
+    task = asyncio.create_task(talk())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert notes == ["store"]
+
+
+@pytest.mark.row("HEAL-07")
+async def test_what_ended_a_block_is_told_where_closing_fails_too(notes: list[str]) -> None:
+    with pytest.raises(OSError, match="no") as caught:
+        async with Noted(notes, error="no"):
+            raise ValueError("in the block")
+    assert isinstance(caught.value.__context__, ValueError)
+    assert notes == ["store"]
 
 
 @pytest.mark.row("HEAL-07")

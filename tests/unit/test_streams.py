@@ -15,6 +15,7 @@ from beluga_llm._errors import StreamInterruptedError
 from beluga_llm._fold import collect
 from beluga_llm._messages import AIMessage
 from beluga_llm._usage import Usage
+from beluga_llm.testing import MockChatModel
 
 pytestmark = pytest.mark.row("STRE-18")
 
@@ -338,3 +339,13 @@ async def test_they_can_be_stacked() -> None:
         assert await asyncio.gather(text_of(first), text_of(second)) == ["1;2;3;4;"] * 2
     assert source.closed
     assert await others() == 0
+
+
+async def test_a_stream_that_was_closed_before_says_so() -> None:
+    """`anext` with a default would have the interpreter crash."""
+    stream = MockChatModel(["one two"]).stream("hi")
+    await stream.aclose()
+    async with streams.tee(stream) as (one, other):
+        for branch in (one, other):
+            with pytest.raises(RuntimeError, match="closed before it was iterated"):
+                await anext(branch)

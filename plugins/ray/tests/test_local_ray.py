@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import beluga_llm as llm
+import beluga_llm_ray
 from beluga_llm.testing import FakeServer, Reply, Seen
 from beluga_llm_ray import generate
 
@@ -26,6 +28,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's own are many
 ]
 ROWS = 600
+MODEL = "openai/gpt-5.4-mini"
+"""The model of the README."""
 
 
 @dataclass
@@ -192,6 +196,36 @@ def test_a_job_is_resumed_by_the_checkpoints_of_ray(server: FakeServer, tmp_path
     assert len(server.requests) - before < ROWS
     found = ray.data.read_parquet(written).take_all()
     assert sorted(row["id"] for row in found) == [*range(ROWS)]
+
+
+@pytest.mark.timeout(600)
+async def test_the_blocks_of_the_readme_run(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With the fake server for OpenAI's, and a folder for those that workers share."""
+    from support.doc_blocks import run_page  # here, since actors import this file without it
+
+    text = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    for place in ('"questions"', '"answers"', '"/mnt/shared/'):
+        assert place in text
+        text = text.replace(place, place.replace('"', f'"{tmp_path}/', 1))
+    page = tmp_path / "README.md"
+    page.write_text(text, "utf-8")
+    at_server = {**model_at(server), "model": "gpt-5.4-mini"}
+    monkeypatch.setattr(beluga_llm_ray, "generate", functools.partial(named, {MODEL: at_server}))
+    rows = [{"id": n, "question": f"row {n}"} for n in range(3)]
+    ray.data.from_items(rows, override_num_blocks=1).write_parquet(str(tmp_path / "questions"))
+    try:
+        assert len([block async for block, _ in run_page(page)]) == 2  # Ray prints what it likes
+    finally:
+        ray.data.DataContext.get_current().checkpoint_config = None
+    answers = ray.data.read_parquet(str(tmp_path / "answers")).take_all()
+    assert {row["text"] for row in answers} == {"ROW 0", "ROW 1", "ROW 2"}
+
+
+def named(models: dict[str, Any], *args: Any, model: str, **kwargs: Any) -> Any:
+    """`generate` with the models that are meant by their names, and one actor: each takes time."""
+    return generate(*args, model=models[model], **{**kwargs, "actors": 1})
 
 
 def test_a_model_that_cannot_be_made_ends_the_job():

@@ -6,6 +6,8 @@ loop's, in seconds.
 
 from __future__ import annotations
 
+import functools
+
 import attrs
 
 from beluga_llm._errors import RequestTimeoutError, StreamTimeoutError
@@ -57,7 +59,7 @@ class ReadLimits:
             deadline = earliest(deadline, bounds.deadline)
             first_chunk = earliest(timeouts.first_chunk, bounds.first_chunk)
             idle = earliest(timeouts.idle, bounds.idle)
-            timeouts = attrs.evolve(timeouts, first_chunk=first_chunk, idle=idle)
+            timeouts = _with(timeouts, first_chunk, idle)
         return cls(timeouts, streaming=request.streaming, began=now, deadline=deadline)
 
     @property
@@ -104,3 +106,9 @@ class ReadLimits:
         if self._fired == "whole":
             return RequestTimeoutError(f"no complete answer within {limits.whole:g} s (whole)")
         return RequestTimeoutError("the call took longer than its timeout (total)")
+
+
+@functools.lru_cache
+def _with(timeouts: Timeouts, first_chunk: float | None, idle: float | None) -> Timeouts:
+    """Timeouts with two of them changed: the same for all calls through a layer."""
+    return attrs.evolve(timeouts, first_chunk=first_chunk, idle=idle)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from beluga_llm import __version__
-from beluga_llm.cli._failures import describe
+from beluga_llm.cli._failures import INTERRUPTED, describe
 from beluga_llm.cli._plugin_commands import plugin_command
 from beluga_llm.cli._plugin_commands import registry as plugin_commands
 from beluga_llm.cli.batch import batch
@@ -19,9 +19,6 @@ from beluga_llm.cli.doctor import doctor
 from beluga_llm.cli.new_provider import new_provider
 from beluga_llm.cli.probe import probe
 from beluga_llm.cli.providers import providers
-
-INTERRUPTED = 130
-"""What a shell reports for a program that Ctrl-C ended: 128 + SIGINT."""
 
 
 class CommandLine(click.Group):
@@ -42,9 +39,9 @@ class CommandLine(click.Group):
         """Reads the command line; a help text may be what cannot be written."""
         try:
             return super().make_context(*args, **kwargs)
-        except BrokenPipeError:
+        except (BrokenPipeError, click.exceptions.NoArgsIsHelpError):
             raise
-        except OSError as error:
+        except (click.UsageError, OSError) as error:
             raise _told(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -63,7 +60,13 @@ class CommandLine(click.Group):
         except Exception as error:
             if ctx.meta.get("debug"):
                 raise
+            if isinstance(error, click.UsageError) and error.ctx is None:
+                error.ctx = self._of_subcommand(ctx)  # click's own parser leaves it out
             raise _told(error) from None
+
+    def _of_subcommand(self, ctx: click.Context) -> click.Context:
+        name = ctx.invoked_subcommand or ""
+        return click.Context(self.get_command(ctx, name) or self, parent=ctx, info_name=name)
 
 
 def _told(error: Exception) -> click.exceptions.Exit:

@@ -11,6 +11,8 @@ import click
 from beluga_llm import _errors as errors
 
 FAILURE, USAGE = 1, 2
+INTERRUPTED = 130
+"""What a shell reports for a program that Ctrl-C ended: 128 + SIGINT."""
 
 _ADVICE: tuple[tuple[type[BaseException], str], ...] = (
     (errors.AuthenticationError, "check the key: beluga-llm doctor shows which variables are read"),

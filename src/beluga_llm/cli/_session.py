@@ -42,7 +42,7 @@ _CUT = {
 
 @contextmanager
 def opened_model(
-    runner: asyncio.Runner, name: str, options: Sequence[str] = ()
+    runner: asyncio.Runner, name: str, options: Sequence[str] = (), *, watched: bool = False
 ) -> Iterator[llm.ChatModel]:
     """A model by name; "demo" is served on loopback and spoken to over HTTP.
 
@@ -50,6 +50,7 @@ def opened_model(
         runner: the loop that the demo's server runs on.
         name: as `create` takes it.
         options: "k=v" each.
+        watched: whether somebody reads along, for whom the demo takes its time.
 
     Raises:
         click.UsageError: the name or an option is wrong.
@@ -58,7 +59,8 @@ def opened_model(
     stack = AsyncExitStack()
     try:
         if name.partition("/")[0] == DEMO:
-            yield _served_demo(runner, stack, name, options)
+            pace = (f"chunk_delay={READABLE}",) if watched else ()
+            yield _served_demo(runner, stack, name, (*pace, *options))
         else:
             yield make_model(name, options)
     finally:
@@ -93,8 +95,6 @@ def _served_demo(
         where = f"-m {OVER_HTTP}/MODEL --option base_url=URL"
         raise click.UsageError(f"the demo is served by this command; another server: {where}")
     own = {key: options.config.pop(key) for key in OPTIONS if key in options.config}
-    if on_terminal():
-        own.setdefault("chunk_delay", READABLE)
     try:
         base_url = runner.run(stack.enter_async_context(demo_server(**own)))
     except llm.ConfigError as error:
@@ -117,9 +117,10 @@ def _made(name: str, options: Options) -> llm.ChatModel:
 def _with_example(name: str, error: llm.BelugaError) -> str:
     if "model is required" not in error.message:
         return error.message
-    spec = spec_of(name)
+    entry = name.partition("/")[0]
+    spec = spec_of(entry)
     model = (spec.chat_example if spec else None) or "MODEL"
-    return f"{error.message} (name the model after the provider, as in -m {name}/{model})"
+    return f"{error.message} (name the model after the provider, as in -m {entry}/{model})"
 
 
 class Conversation:

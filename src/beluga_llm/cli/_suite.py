@@ -155,10 +155,12 @@ class Report:
         passed: how many checks passed.
         failed: what a failed check promises, and what was found, by its name.
         skipped: how many were skipped, by their reason.
+        interrupted: whether Ctrl-C ended the run.
     """
 
     def __init__(self) -> None:
         self.passed = 0
+        self.interrupted = False
         self.failed: dict[str, tuple[str, str]] = {}
         self.skipped: Counter[str] = Counter()
         self._lines: list[str] = []
@@ -194,6 +196,10 @@ class Report:
             self.passed += 1
             self._lines.append(f"passed   {name}")
 
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        """Remembers Ctrl-C; pytest's own reasons to stop are kinds of it."""
+        self.interrupted = excinfo.type is KeyboardInterrupt
+
     def show(self, *, verbose: bool = False) -> None:
         """Tells what failed and why, what was skipped and why, and how many passed."""
         for line in self._lines if verbose else ():
@@ -217,6 +223,7 @@ def run_suite(source: str, *, only: str | None = None) -> Report:
 
     Raises:
         click.ClickException: pytest is not installed, or no check has such a name.
+        KeyboardInterrupt: Ctrl-C ended it.
     """
     try:
         import pytest
@@ -235,6 +242,8 @@ def run_suite(source: str, *, only: str | None = None) -> Report:
             ["-q", "--capture=sys", f"--rootdir={folder}", *plugins, *chosen, str(path)],
             plugins=[report],
         )
+    if report.interrupted:
+        raise KeyboardInterrupt
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise click.ClickException(f"no check has a name like {only!r}")
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not report.failed:

@@ -9,10 +9,9 @@ import click
 
 import beluga_llm as llm
 from beluga_llm.cli._choice import BELUGA_MODEL
+from beluga_llm.cli._failures import INTERRUPTED
 from beluga_llm.cli._session import opened_model, usage_line
 from beluga_llm.cli._shared import debug_option
-
-INTERRUPTED = 130
 
 
 @click.command(short_help="Ask a model every line of a file.")
@@ -80,6 +79,8 @@ def batch(
     try:
         with asyncio.Runner() as runner, opened_model(runner, name, options) as model:
             done = runner.run(run(model))
+    except llm.InvalidRequestError as error:  # a file; what is wrong with a line is in OUT
+        raise click.UsageError(error.message) from error
     except KeyboardInterrupt:
         click.echo(f"\ninterrupted: what is done is in {answers}", err=True)
         click.echo("the same command goes on with what is left", err=True)

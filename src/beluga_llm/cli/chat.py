@@ -72,12 +72,14 @@ def chat(
     talk = prompt is None and sys.stdin is not None and sys.stdin.isatty()
     if not talk:
         prompt = _text(prompt)
+    if not _is_unicode(system or ""):
+        raise click.UsageError("the text of --system is no text in UTF-8")
     parts = [read_attachment(path) for path in files]
     with asyncio.Runner() as runner:
         choice = runner.run(choose(name))
         if choice.why:
             click.echo(f"using {choice.model}: {choice.why}", err=True)
-        with opened_model(runner, choice.model, options) as model:
+        with opened_model(runner, choice.model, options, watched=on_terminal()) as model:
             conversation = Conversation(
                 model, system=system, as_json=as_json, show_usage=show_usage
             )
@@ -121,6 +123,9 @@ def _talk(runner: asyncio.Runner, conversation: Conversation, parts: list[Conten
             continue
         if line == "/help":
             click.echo(COMMANDS, err=True)
+            continue
+        if not _is_unicode(line):
+            click.echo("this is no text in UTF-8", err=True)
             continue
         try:
             runner.run(conversation.ask([*parts, line]))

@@ -19,7 +19,7 @@ from rich.text import Text
 import beluga_llm as llm
 from beluga_llm.cli._choice import DEMO
 from beluga_llm.cli._session import opened_model, usage_line
-from beluga_llm.cli._shared import debug_option
+from beluga_llm.cli._shared import debug_option, on_terminal
 
 
 class Stage:
@@ -178,7 +178,7 @@ def demo() -> None:
       beluga-llm demo
     """  # noqa: D301 -- click looks for the character \b, not for the two signs
     stage = Stage()
-    with asyncio.Runner() as runner, opened_model(runner, DEMO) as model:
+    with asyncio.Runner() as runner, opened_model(runner, DEMO, watched=on_terminal()) as model:
         runner.run(_play(model, stage))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ def doctor(as_json: bool) -> None:
     else:
         _show(versions, general, found)
         for problem in commands.values():
-            click.echo(f"  {problem}")
+            click.echo(_indented(problem))
     if errors or commands:
         raise click.exceptions.Exit(1)
 
@@ -98,7 +99,11 @@ def _show(
     broken = [one for one in found if one["error"]]
     click.echo(f"\n{len(broken)} of {len(found)} cannot be used" if broken else "\nall well")
     for one in broken:
-        click.echo(f"  {one['error']}")
+        click.echo(_indented(one["error"]))
+
+
+def _indented(text: str) -> str:
+    return textwrap.indent(text, "  ")
 
 
 def _environment(variables: Mapping[str, bool]) -> str:

@@ -23,7 +23,7 @@ SUFFIX = ".txt"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _LONGEST = 24
-_WITHOUT_PROVIDERS = ("beluga-llm-mcp", "beluga-llm-testing")
+_WITHOUT_PROVIDERS = ("beluga-llm-mcp", "beluga-llm-ray", "beluga-llm-redis", "beluga-llm-testing")
 """Distributions whose names are taken, though no provider has them."""
 
 

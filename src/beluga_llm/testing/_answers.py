@@ -220,7 +220,10 @@ async def _of_model(
             message = await model.generate(request.messages, options=options, tools=tools)
             return _whole(wire, message, _told(facts, message), reply)
         stream = model.stream(request.messages, options=options, tools=tools)
-        first = await anext(stream, StreamChunk())
+        try:
+            first = await anext(stream)
+        except StopAsyncIteration:
+            first = StreamChunk()
     except BelugaError as error:
         failure = Failure.of_error(error)
         return _acted_out(error, wire, facts, seen) or refusal(wire, failure, facts.number, seen)
