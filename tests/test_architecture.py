@@ -20,10 +20,10 @@ CORE = "beluga_llm"
 
 FLOORS = {
     "values": """
-        _answer_facts _capabilities _chunks _config _config_checks _docstrings _errors _faults
-        _fold _frozen _ids _json _lazy _messages _option_ranges _option_types _options
-        _partial_json _parts _redaction _replay _request _request_context _schema _serialize
-        _tool_merge _tool_types _type_schema _types _usage _version
+        _answer_facts _answer_so_far _capabilities _chunks _config _config_checks _docstrings
+        _errors _faults _fold _frozen _ids _json _lazy _messages _option_ranges _option_types
+        _options _partial_json _parts _redaction _replay _request _request_context _schema
+        _serialize _tool_merge _tool_types _type_schema _types _usage _version
     """,
     "protocol": "_dialects _http",
     "shell": """

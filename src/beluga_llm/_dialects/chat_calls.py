@@ -120,6 +120,8 @@ class CallTracker:
 
     def missing_ids(self) -> tuple[ToolCallDelta, ...]:
         """Ids for the calls that have none."""
+        if not self._without_id:
+            return ()
         unnumbered_first = sorted(
             self._without_id, key=lambda call: self._without_id[call] is not None
         )

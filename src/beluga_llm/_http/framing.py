@@ -52,7 +52,7 @@ class SSE:
             return (("", data[6:-2]),)
         if self._after_cr or b"\r" in data:
             data = self._with_newlines(data)
-        if self._at_start:
+        if self._at_start and data:
             data = self._without_mark(data)
         if b"\n" not in data:
             if data:
@@ -74,10 +74,11 @@ class SSE:
 
     def finish(self) -> Sequence[tuple[str, bytes]]:
         """The event that the end of the bytes completes."""
-        rest = b"".join(self._pieces)
-        self._pieces.clear()
         frames: list[tuple[str, bytes]] = []
-        self._event_of_lines(rest, frames)
+        if self._pieces or self._open:
+            rest = b"".join(self._pieces)
+            self._pieces.clear()
+            self._event_of_lines(rest, frames)
         return frames
 
     def _with_newlines(self, data: bytes) -> bytes:
@@ -90,6 +91,9 @@ class SSE:
         return data
 
     def _without_mark(self, data: bytes) -> bytes:
+        if not (self._pieces or data.startswith(_BOM[:1])):
+            self._at_start = False
+            return data
         data = b"".join((*self._pieces, data))
         self._pieces.clear()
         if len(data) < len(_BOM) and _BOM.startswith(data):

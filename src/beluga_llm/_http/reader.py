@@ -86,6 +86,9 @@ class AnswerReader:
         return self._decoder.ended and self._decoder.complete
 
     def _choose_framing(self, content_type: str) -> None:
+        if content_type == "text/event-stream" and type(self._framing) is SSE:  # as it mostly is
+            self._foreign_type = False
+            return
         kind = content_type.partition(";")[0].strip().lower()
         binary = isinstance(self._framing, AwsEventStream)
         self._foreign_type = kind not in (_BINARY if binary else ("", "text/event-stream"))
