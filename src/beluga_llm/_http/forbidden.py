@@ -55,7 +55,15 @@ _SWITCH = _Switch()
 
 def is_forbidden() -> bool:
     """Whether requests have to stay on this machine."""
-    return _SWITCH.depth > 0 or os.environ.get(_VARIABLE, "").strip().lower() not in _OFF
+    return _SWITCH.depth > 0 or _said().strip().lower() not in _OFF
+
+
+def _said() -> str:
+    """What the variable says, "" where it is not set: of that, `os.environ` takes microseconds."""
+    known = getattr(os.environ, "_data", None)
+    if known is not None and os.environ.encodekey(_VARIABLE) not in known:
+        return ""
+    return os.environ.get(_VARIABLE, "")
 
 
 def check_allowed(url: str, *, proxy: str | None = None, trust_env: bool = False) -> None:

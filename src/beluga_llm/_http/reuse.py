@@ -32,6 +32,11 @@ class Reuse:
         self._probes: dict[Kind, asyncio.Transport] = {}
         self._ended: dict[Kind, tuple[asyncio.Transport, float]] = {}
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is to be seen if connections that were given back are kept."""
+        return bool(self._ended)
+
     def keeps(self, kind: Kind) -> bool:
         """Whether a connection may be used again after such an answer, as far as is known."""
         return self._keeps.get(kind, True)

@@ -9,6 +9,7 @@ because of it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,8 @@ class AiohttpTransport:
         url = yarl.URL(request.url, encoded=True)
         kind, headers = (url.authority, request.streaming), request.headers
         tries = STALE_CONNECTIONS
-        await pool.reuse.settle(url.authority)
+        if pool.reuse.is_open:
+            await pool.reuse.settle(url.authority)
         if not pool.reuse.keeps(kind):
             headers = {**headers, "Connection": "close"}
         async with asyncio.timeout_at(until):
@@ -127,7 +129,7 @@ class AiohttpTransport:
                         raise_for_status=False,
                         proxy=self._proxy,
                         ssl=self._ssl,
-                        timeout=aiohttp.ClientTimeout(total=None, sock_connect=request.connect),
+                        timeout=_connecting(request.connect),
                     )
                     break
                 except aiohttp.ClientOSError as error:
@@ -188,6 +190,14 @@ class AiohttpTransport:
             self._reminder.tell()
         for pool in forgotten:
             pool.forget()
+
+
+@functools.lru_cache
+def _connecting(seconds: float | None) -> aiohttp.ClientTimeout:
+    """The one limit that is aiohttp's."""
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=None, sock_connect=seconds)
 
 
 def _was_unsent(request: WireRequest, error: BaseException) -> bool:
