@@ -198,7 +198,7 @@ def plain_text(message: Message) -> str | None:
 def plain_message(text: str) -> HumanMessage:
     """What a user says; it need not be looked through."""
     message = HumanMessage(text)
-    object.__setattr__(message, "_plain", message.parts[0].text)  # type: ignore[union-attr]
+    object.__setattr__(message, "_plain", text)
     return message
 
 

@@ -20,7 +20,6 @@ from support.corpus import (
     Case,
     check_expect,
     corpus_cases,
-    decode_bytes,
     decode_case,
     find_cases,
     random_cuts,
@@ -31,7 +30,7 @@ from support.neutral import neutral_request
 
 from beluga_llm._dialects.openai_chat import OpenAIChatDialect
 from beluga_llm._dialects.quirks import OPENAI_QUIRKS, ChatQuirks
-from beluga_llm._errors import BelugaError, ProviderError, StreamInterruptedError
+from beluga_llm._errors import BelugaError, ProviderError
 from beluga_llm._json import dumps, loads
 from beluga_llm._messages import AIMessage, HumanMessage, replace
 from beluga_llm._options import GenerateOptions
@@ -97,31 +96,6 @@ def test_where_bytes_are_cut_changes_nothing(case: Case) -> None:
     if len(body) < EVERY_BORDER_BELOW:
         for cut in range(1, len(body)):
             assert same(decode_case(dialect_of(case), case, cuts=[cut]), whole)
-
-
-def kept(message: AIMessage) -> tuple[Any, ...]:
-    return message.text, message.thinking, message.tool_calls, message.refusal
-
-
-@pytest.mark.row("PAIN-02", "STRE-09")
-@pytest.mark.parametrize("case", corpus_cases(API, stream=True))
-def test_a_cut_stream_is_never_taken_for_a_complete_one(case: Case) -> None:
-    whole = decode_case(dialect_of(case), case)
-    if not isinstance(whole, AIMessage) or case.exotic:
-        return
-    if "tool_index_reused" in case.features:
-        return  # two answers in one recording: the first is complete by itself
-    body = case.body
-    borders = [place for place in range(len(body)) if body[place : place + 1] == b"\n"]
-    for end in {*random_cuts(body, 60), *borders[:: max(1, len(borders) // 60)], *borders[-4:]}:
-        got = decode_bytes(dialect_of(case), body[:end], model=case.model, headers=case.headers)
-        if isinstance(got, AIMessage):
-            assert kept(got) == kept(whole)
-        else:
-            assert isinstance(got, StreamInterruptedError)
-            assert got.partial is not None
-            assert whole.text.startswith(got.partial.text)
-            assert whole.thinking.startswith(got.partial.thinking)
 
 
 @pytest.mark.row("PAIN-09", "STRE-13")

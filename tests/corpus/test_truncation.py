@@ -11,7 +11,7 @@ import random
 import pytest
 from support.corpus import Case, corpus_cases, decode_bytes
 
-from beluga_llm import AIMessage, BelugaError, replace
+from beluga_llm import AIMessage, StreamInterruptedError, replace
 from beluga_llm.plugin import Dialect, OpenAIChatDialect, OpenAIResponsesDialect
 
 SMALL, LARGE = 16_384, 131_072
@@ -57,14 +57,16 @@ def check(dialect: Dialect, case: Case) -> None:
     if "tool_index_reused" in case.features:
         pytest.skip("the recording holds two answers, of which the first is complete by itself")
     body = case.body
-    whole = decode_bytes(dialect, body, model=case.model)
+    facts = {"model": case.model, "headers": case.headers}
+    whole = decode_bytes(dialect, body, **facts)
     assert isinstance(whole, AIMessage)
     for at in offsets(body):
-        got = decode_bytes(dialect, body[:at], model=case.model)
+        got = decode_bytes(dialect, body[:at], **facts)
         if isinstance(got, AIMessage):
             assert same_answer(got, whole), at
         else:
-            assert isinstance(got, BelugaError)
+            assert isinstance(got, StreamInterruptedError)
+            assert got.partial is not None
             assert is_prefix(got.partial, whole), at
 
 

@@ -16,16 +16,16 @@ import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 KNOWN = {
-    "call": 3900,
-    "call with the recommended stack": 12700,
-    "chunk": 215,
-    "tool fragment": 315,
+    "call": 2410,
+    "call with the recommended stack": 10450,
+    "chunk": 126,
+    "tool fragment": 163,
     "layer, per chunk": 9,
-    "message": 105,
-    "message, sent again": 36,
-    "telemetry, no SDK": 271,
+    "message": 102,
+    "message, sent again": 28,
+    "telemetry, no SDK": 323,
     "telemetry, per chunk, no SDK": 0,
-    "telemetry, SDK": 1704,
+    "telemetry, SDK": 1730,
     "telemetry, per chunk, SDK": 63,
 }
 
