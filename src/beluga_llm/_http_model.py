@@ -27,6 +27,7 @@ from beluga_llm._errors import (
     UnsupportedOptionError,
     UnsupportedOptionWarning,
 )
+from beluga_llm._http.body import is_json, read_all, read_next
 from beluga_llm._http.dialect import Dialect, HttpRequest, Note
 from beluga_llm._http.limits import LINGER, ReadLimits
 from beluga_llm._http.rate_headers import rate_limit
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("beluga_llm.tokens")
 
 COUNT = "tokens.count"
-_JSON = "application/json"
 
 
 class HttpModel(ChatModel):
@@ -125,7 +125,7 @@ class HttpModel(ChatModel):
                     raise await self._error(response, limits, secrets)
                 if facts := rate_limit(response.headers, now=_unix_time()):
                     yield StreamChunk(metadata={"rate_limit": facts})
-                if not request.streaming and _is_json(response):
+                if not request.streaming and is_json(response):
                     chunks, failure = await self._whole(request, response, limits, secrets)
                     for chunk in chunks:
                         yield chunk
@@ -138,7 +138,7 @@ class HttpModel(ChatModel):
                     until = limits.until(now)
                     if reader.ended:
                         until = min(until or now + LINGER, now + LINGER)
-                    data, broken = await _next(response, until, limits, reader)
+                    data, broken = await read_next(response, until, limits, reader)
                     chunks = reader.feed(data) if data else reader.finish(broken)
                     for chunk in chunks:
                         yield chunk
@@ -213,7 +213,7 @@ class HttpModel(ChatModel):
             try:
                 if not 200 <= response.status < 300:
                     raise await self._error(response, limits, secrets)
-                if broken := await _read_all(response, limits, pieces):
+                if broken := await read_all(response, limits, pieces):
                     raise broken
                 return loads(b"".join(pieces))
             except JsonError as error:
@@ -306,7 +306,7 @@ class HttpModel(ChatModel):
     ) -> tuple[Sequence[StreamChunk], BelugaError | None]:
         """The chunks of an answer in one piece, and the error that it ended in."""
         pieces: list[bytes] = []
-        broken = await _read_all(response, limits, pieces)
+        broken = await read_all(response, limits, pieces)
         body = b"".join(pieces)
         if not (broken or request.options.raw or self._config.parse_think_tags):
             usual = self.dialect.read_usual(request, body)
@@ -321,50 +321,9 @@ class HttpModel(ChatModel):
     async def _error(self, response: Response, limits: ReadLimits, secrets: Secrets) -> BelugaError:
         pieces: list[bytes] = []
         with contextlib.suppress(TimeoutError):  # the status says enough
-            await _read_all(response, limits, pieces)
+            await read_all(response, limits, pieces)
         body, headers = redact_bytes(b"".join(pieces), secrets), self._headers_of(response)
         return self.dialect.error(response.status, headers, body, now=_unix_time())
 
     def _headers_of(self, response: Response) -> dict[str, str]:
         return {**response.headers, ":authority": self._server}
-
-
-def _is_json(response: Response) -> bool:
-    kind = response.headers.get("content-type", "")
-    return kind == _JSON or kind.partition(";")[0].strip().lower() == _JSON
-
-
-async def _read_all(
-    response: Response, limits: ReadLimits, pieces: list[bytes]
-) -> ConnectionFailedError | None:
-    """Reads a whole body into `pieces`, or as much of it as comes; gives how it broke if it did."""
-    time = asyncio.get_running_loop().time
-    try:
-        while True:
-            limits.check_total(now := time())
-            data = await response.read(limits.until(now))
-            if not data:
-                return None
-            pieces.append(data)
-    except ConnectionFailedError as error:
-        return error
-    except BelugaError:
-        raise
-    except TimeoutError:
-        raise limits.expired() from None
-
-
-async def _next(
-    response: Response, until: float | None, limits: ReadLimits, reader: AnswerReader
-) -> tuple[bytes, ConnectionFailedError | None]:
-    """The next bytes; none at the end, with how it broke if it did."""
-    try:
-        return await response.read(until), None
-    except ConnectionFailedError as error:
-        return b"", error
-    except BelugaError:
-        raise
-    except TimeoutError:
-        if reader.ended:  # all was said; the server only keeps the connection open
-            return b"", None
-        raise limits.expired() from None
