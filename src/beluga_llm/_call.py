@@ -2,7 +2,7 @@
 
 Theory of operation. A layer is a function `(request, call_next) -> async generator`; `compose`
 makes one function of all of them. Every generator that is handed out, by whichever layer, is
-recorded on the running `Call`, and `drive` is the only place that closes them: newest first, when
+recorded on the running `Call`, and `Call.close` is the only place that closes them: newest first, when
 the call ends for any reason. So layers stay raw generators, need no clean-up of their own, and a
 `break` ten layers up reaches the HTTP response at once.
 
