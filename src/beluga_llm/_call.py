@@ -2,9 +2,9 @@
 
 Theory of operation. A layer is a function `(request, call_next) -> async generator`; `compose`
 makes one function of all of them. Every generator that is handed out, by whichever layer, is
-recorded on the running `Call`, and `Call.close` is the only place that closes them: newest first, when
-the call ends for any reason. So layers stay raw generators, need no clean-up of their own, and a
-`break` ten layers up reaches the HTTP response at once.
+recorded on the running `Call`, and `Call.close` is the only place that closes them: newest first,
+when the call ends for any reason. So layers stay raw generators, need no clean-up of their own, and
+a `break` ten layers up reaches the HTTP response at once.
 
 `drive` does not refer to its `ChatStream`, and the stream refers to it: a stream that is merely
 dropped closes its response synchronously (`on_drop`), and its generators soon after.

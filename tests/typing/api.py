@@ -33,6 +33,7 @@ from beluga_llm.testing import (
     replay,
     with_recording,
 )
+from beluga_llm_redis import RedisCache, RedisLimiter, RedisSessionStore
 
 
 async def ask(model: llm.ChatModel) -> str:
@@ -432,6 +433,28 @@ async def kit(server: FakeServer, model: llm.ChatModel) -> None:
     ReplayModel("calls.json", strict=False).assert_exhausted()
     assert_type(replay("bytes.json", seed=1), ReplayTransport)
     llm.create("openai/gpt-5.4-mini", transport=record_bytes("bytes.json"))
+
+
+async def share_between_processes(model: llm.ChatModel) -> None:
+    url = "rediss://ann:secret@localhost:6380/0?ssl_ca_certs=ca.pem"
+    async with RedisLimiter(url, name="acme", on_error="raise", processes=8, lease=5) as limiter:
+        assert_type(limiter, RedisLimiter)
+        assert_type(limiter.name, str | None)
+        assert_type(limiter.running, int)
+        limits: plugin.LimitStore = limiter
+        model.with_middleware(llm.with_limits(rpm=600, store=limits))
+    async with RedisCache(url, prefix="acme:", timeout=0.5) as cache:
+        assert_type(await cache.get("key"), bytes | None)
+        await cache.set("key", b"value", None)
+        await cache.delete("key")
+        await cache.clear()
+        answers: llm.CacheStore = cache
+        model.with_middleware(llm.with_cache(answers, ttl=60))
+    async with RedisSessionStore(url) as store:
+        assert_type(await store.load("id"), bytes | None)
+        await store.save("id", b"data", 60.0, expected=None)
+        sessions: llm.SessionStore = store
+        await llm.Conversation(model, sessions, session_id="id").send("hi")
 
 
 def without_a_loop(model: llm.ChatModel) -> None:

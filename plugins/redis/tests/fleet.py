@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import secrets
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,19 +20,44 @@ WORKER = Path(__file__).parent / "worker.py"
 SLACK = 0.002
 """Seconds by which two times of this process may be wrong."""
 
-
+MINUTE = 1.5
+"""Seconds of a minute, where nothing else is said."""
 LATE = 1.0
 """Seconds that a request may be on its way. On a machine with more processes than processors it may
 be longer, which no limiter knows; such a request is taken to have come after this time."""
 
 
+class Tally:
+    """A number that grows, and that may be waited for."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    def add(self) -> None:
+        """One more."""
+        self.count += 1
+        for enough, reached in self._waiting:
+            if enough <= self.count and not reached.done():
+                reached.set_result(None)
+
+    async def reach(self, enough: int) -> None:
+        """It is so great."""
+        if self.count < enough:
+            reached = asyncio.get_running_loop().create_future()
+            self._waiting.append((enough, reached))
+            await reached
+
+
 class Arrival(NamedTuple):
-    """A request: when it came, of whom, what it cost, and when its process had it in hand."""
+    """A request: when it came, of whom, what it cost, and when its process had it in hand and let
+    it go."""
 
     at: float
     who: str
     tokens: int
     asked: float
+    begun: float
 
 
 class Provider:
@@ -37,6 +65,7 @@ class Provider:
 
     Attributes:
         arrivals: what came, in order.
+        arrived: how many that are.
         latest: seconds that a request was on its way, at most.
         refusals: when 429 was answered.
         running, most: how many requests run, and how many did at most.
@@ -47,6 +76,7 @@ class Provider:
 
     def __init__(self, *, hold: float = 0.02, tokens: int = 40) -> None:
         self.arrivals: list[Arrival] = []
+        self.arrived = Tally()
         self.latest = 0.0
         self.refusals: list[float] = []
         self.running = self.most = self.refuse = 0
@@ -94,11 +124,11 @@ class Provider:
         who = fields["x-who"]
         begun = float(fields["x-begun"])
         self.latest = max(self.latest, self.now - begun)
-        self.arrivals.append(
-            Arrival(min(self.now, begun + LATE), who, self.tokens, float(fields["x-asked"]))
-        )
+        at, asked = min(self.now, begun + LATE), float(fields["x-asked"])
+        self.arrivals.append(Arrival(at, who, self.tokens, asked, begun))
         self.running += 1
         self.most = max(self.most, self.running)
+        self.arrived.add()
         try:
             await asyncio.sleep(self.hold)
         finally:
@@ -116,10 +146,11 @@ class Provider:
 
     def most_within(self, seconds: float, *, since: float = 0.0) -> int:
         """How many requests came in any window."""
-        times = [one.at for one in self.arrivals if one.at >= since]
-        return max(
-            (sum(at <= one < at + seconds - SLACK for one in times) for at in times), default=0
-        )
+        return _most([one.at for one in self.arrivals if one.at >= since], seconds)
+
+    def most_begun_within(self, seconds: float) -> int:
+        """How many requests were let go in any window."""
+        return _most([one.begun for one in self.arrivals], seconds)
 
     def most_tokens_within(self, seconds: float) -> int:
         """How many tokens the requests of any window cost."""
@@ -129,6 +160,11 @@ class Provider:
         )
 
 
+def _most(times: list[float], seconds: float) -> int:
+    within = (sum(at <= one < at + seconds - SLACK for one in times) for at in times)
+    return max(within, default=0)
+
+
 def _send(writer: asyncio.StreamWriter, status: str, body: dict[str, Any]) -> None:
     data = json.dumps({"id": "x", "model": "m", **body}).encode()
     head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(data)}"
@@ -136,52 +172,82 @@ def _send(writer: asyncio.StreamWriter, status: str, body: dict[str, Any]) -> No
 
 
 class Worker:
-    """A process that makes calls; `answers` and `warnings` are of its last job."""
+    """A process that does jobs.
 
-    def __init__(self, who: str) -> None:
-        pipe = subprocess.PIPE
+    Attributes:
+        who: what the provider knows it by.
+        renewals: how often it has renewed its leases.
+        answers, warnings, trips: of its last job.
+    """
+
+    def __init__(self, who: str, line: socket.socket) -> None:
         self.who = who
-        self.process = subprocess.Popen(
-            [sys.executable, str(WORKER)], stdin=pipe, stdout=pipe, text=True
-        )
-        self._thread = ThreadPoolExecutor(1)
+        self._line = line
+        with line.makefile("r") as said:
+            self._pid = json.loads(said.readline())["pid"]
+        self.renewals = Tally()
         self.answers: list[str] = []
         self.warnings: list[str] = []
         self.trips = 0
 
-    def _read(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        return json.loads(line) if line else {"gone": True}
-
-    def wait_ready(self) -> None:
-        """It has imported what it needs."""
-        assert self._read() == {"ready": True}
-
-    def _work(self, job: dict[str, Any]) -> None:
-        assert self.process.stdin is not None
-        self.answers, self.warnings, self.trips = [], [], 0
-        self.process.stdin.write(json.dumps({**job, "who": self.who}) + "\n")
-        self.process.stdin.flush()
-        while "answer" in (said := self._read()):
-            self.answers.append(said["answer"])
-        self.warnings, self.trips = said.get("warnings", []), said.get("trips", 0)
-
     async def run(self, job: dict[str, Any]) -> None:
-        """Has it make the calls of a job, or be killed."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._work, job)
+        """Has it do a job, or be killed."""
+        self.answers, self.warnings, self.trips = [], [], 0
+        reader, writer = await asyncio.open_connection(sock=self._line.dup())
+        writer.write(json.dumps({**job, "who": self.who}).encode() + b"\n")
+        with contextlib.suppress(ConnectionError):
+            while (line := await reader.readline()) and not self._hear(json.loads(line)):
+                pass
+        writer.close()
+
+    def _hear(self, said: dict[str, Any]) -> bool:
+        """Whether the job is done."""
+        if "answer" in said:
+            self.answers.append(said["answer"])
+        elif "renewed" in said:
+            self.renewals.add()
+        else:
+            self.warnings, self.trips = said["warnings"], said.get("trips", 0)
+        return "done" in said
 
     def kill(self) -> None:
         """Ends it without a good-bye."""
-        self.process.kill()
-        self._thread.shutdown()
-        self.process.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        self._line.close()
+
+
+@contextmanager
+def nursery() -> Iterator[Callable[[str], Worker]]:
+    """Makes processes, which have imported what they need; all have ended after the block."""
+    workers = list[Worker]()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        command = [sys.executable, str(WORKER), str(listener.getsockname()[1])]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as parent:
+            assert parent.stdin is not None
+
+            def born(who: str) -> Worker:
+                assert parent.stdin is not None
+                parent.stdin.write(b"\n")
+                parent.stdin.flush()
+                line, _ = listener.accept()
+                workers.append(Worker(who, line))
+                return workers[-1]
+
+            try:
+                yield born
+            finally:
+                for one in workers:
+                    one.kill()
+                parent.stdin.close()
 
 
 def job_for(provider: Provider, url: str, **changes: Any) -> dict[str, Any]:
-    """What workers are told; a minute has two seconds, where nothing else is said."""
+    """What workers are told; a minute has 1.5 seconds, where nothing else is said."""
     job = {
         "url": url, "base_url": provider.base_url, "name": secrets.token_hex(4), "lease": 1.0,
-        "minute": 2.0, "late": LATE, "tasks": 3, "calls": 6, "tokens": 60, "limits": {},
+        "minute": MINUTE, "late": LATE, "tasks": 3, "calls": 6, "tokens": 60, "limits": {},
+        "processes": 1, "counts": False,
     }  # fmt: skip
     return job | changes

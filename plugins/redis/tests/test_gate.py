@@ -19,8 +19,9 @@ from beluga_llm._rate.governor import Governor, Pass
 from beluga_llm.plugin import LimitDemand, LimitRefusal
 from beluga_llm.testing import MockChatModel
 from beluga_llm_redis import RedisLimiter
-from beluga_llm_redis._limiter import RedisPlace
-from beluga_llm_redis._session import Terms
+from beluga_llm_redis._place import RedisPlace
+
+from .inside import asks_again, goes_by, sessions_of
 
 LATE = 0.25
 FACTS: list[dict[str, Any] | None] = [
@@ -51,7 +52,7 @@ class Both:
         self.key = ("acme", secrets.token_hex(4), "k", "m")
         self.governor = Governor(clock=self, late=LATE)
         self.limiter = RedisLimiter(url, name=secrets.token_hex(4))
-        self.limiter._terms = Terms(10.0, "beluga:limits:", self.time, self.time)
+        goes_by(self.limiter, self.time, late=LATE)
         self.running: list[tuple[Pass, RedisPlace]] = []
 
     def time(self) -> float:
@@ -62,8 +63,8 @@ class Both:
 
     async def take(self) -> None:
         expected = self.governor.take()
-        self.limiter._late = LATE
-        self.limiter._known.clear()
+        self.limiter._travel.seconds = LATE
+        asks_again(self.limiter)
         answer = await self.limiter.take(LimitDemand(self.key, ProviderLimits()))
         if isinstance(expected, Pass):
             assert isinstance(answer, RedisPlace), answer
@@ -88,7 +89,7 @@ class Both:
             else:
                 self.governor.left(passed)
             place.release(None)
-            for session in self.limiter._sessions.values():
+            for session in sessions_of(self.limiter):
                 await session._deliver()
 
 
@@ -131,17 +132,16 @@ async def test_processes_take_turns_at_the_gate(url: str):
     demand = LimitDemand(("acme", secrets.token_hex(4), "k", "m"), ProviderLimits())
     limiters = [RedisLimiter(url, name=name) for _ in range(3)]
     for one in limiters:
-        one._terms = Terms(10.0, "beluga:limits:", lambda: now[0], lambda: now[0])
-        one._late = 0.0
+        goes_by(one, lambda: now[0], late=0.0)
     place = await limiters[0].take(demand)
     assert isinstance(place, RedisPlace)
     place.refused(1.0)
     place.release(0)
     await place._session._deliver()
     begun = list[int]()
-    for _ in range(60):
+    for _ in range(40):
         for who, one in enumerate(limiters):
-            one._known.clear()
+            asks_again(one)
             answer = await one.take(demand)
             if isinstance(answer, RedisPlace):
                 begun.append(who)

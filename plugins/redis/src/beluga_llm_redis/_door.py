@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from beluga_llm.plugin import dumps
-from beluga_llm_redis._clients import Clients
-from beluga_llm_redis._script import SCRIPT, SHA
+from beluga_llm_redis._script import limits_script
+from beluga_llm_redis._server import Server, failures
 
 logger = logging.getLogger("beluga_llm.limits")
 
@@ -32,7 +32,7 @@ class Door:
     """The way to the script.
 
     Args:
-        clients: of the server.
+        server: where it runs.
         lease: seconds; all who hold slots must be back within half of it.
         timeout: seconds after which it counts as unreachable.
         instead: what happens without Redis, for the warning.
@@ -41,14 +41,15 @@ class Door:
         trips: how often the script was run.
     """
 
-    def __init__(self, clients: Clients, *, lease: float, timeout: float, instead: str) -> None:
+    def __init__(self, server: Server, *, lease: float, timeout: float, instead: str) -> None:
         self.trips = 0
-        self._clients = clients
+        self._server = server
         self._timeout = timeout
         self._instead = instead
         self._longest = lease / 6
         self._pause = 0.0
         self._closed_until = 0.0
+        self._why = ""
 
     @property
     def failing(self) -> bool:
@@ -60,57 +61,60 @@ class Door:
         """Whether Redis did not answer, and is not to be tried now."""
         return time.monotonic() < self._closed_until
 
-    async def run(self, keys: list[bytes], request: dict[str, Any]) -> list[str]:
+    async def run(self, client: Any, keys: list[bytes], request: dict[str, Any]) -> list[str]:
         """The answer of the script.
+
+        Args:
+            client: of the running event loop.
+            keys: what the script reads and writes.
+            request: what it is asked and told.
 
         Raises:
             UnreachableError: Redis is not there, or refuses.
         """
-        from redis.exceptions import RedisError
-
         if self.closed:
-            raise UnreachableError("Redis did not answer a moment ago", sent=False)
+            raise UnreachableError(f"{self._why}, a moment ago", sent=False)
         if self._pause:  # one tries, and all others go on without
             self._closed_until = time.monotonic() + self._timeout
         try:
-            answer = await self._run(keys, request)
-        except (RedisError, OSError) as error:
-            text = f"{type(error).__name__}: {self._clients.blot(str(error))}"
-            self._lost(text)
-            raise UnreachableError(text, sent=True) from None
+            answer = await self._run(client, keys, request)
+        except failures() as error:
+            self._lost(self._server.explain(error))
+            raise UnreachableError(self._why, sent=True) from None
         self._found()
         return answer
 
-    async def _run(self, keys: list[bytes], request: dict[str, Any]) -> list[str]:
+    async def _run(self, client: Any, keys: list[bytes], request: dict[str, Any]) -> list[str]:
         from redis.exceptions import ConnectionError as Broken
 
         try:
-            return await self._once(keys, request)
+            return await self._once(client, keys, request)
         except Broken:  # the server may have closed a kept connection, when it was restarted
             if request.get("take"):
                 request = {**request, "take": {**request["take"], "repeated": True}}
-            return await self._once(keys, request)
+            return await self._once(client, keys, request)
 
-    async def _once(self, keys: list[bytes], request: dict[str, Any]) -> list[str]:
+    async def _once(self, client: Any, keys: list[bytes], request: dict[str, Any]) -> list[str]:
         from redis.exceptions import NoScriptError
 
-        client, arguments = self._clients.get(), [*keys, dumps(request)]
+        script, arguments = limits_script(), [*keys, dumps(request)]
         self.trips += 1
         try:
-            answer = await client.evalsha(SHA, len(keys), *arguments)
+            answer = await client.evalsha(script.sha, len(keys), *arguments)
         except NoScriptError:
-            answer = await client.eval(SCRIPT, len(keys), *arguments)
+            answer = await client.eval(script.text, len(keys), *arguments)
         said: str = answer.decode()
         return said.split("|")
 
-    def _lost(self, text: str) -> None:
+    def _lost(self, why: str) -> None:
         if not self._pause:
-            where, instead = self._clients.where, self._instead
-            logger.warning("no shared limits, Redis at %s fails (%s): %s", where, text, instead)
+            where, instead = self._server.where, self._instead
+            logger.warning("no shared limits, Redis at %s fails (%s): %s", where, why, instead)
+        self._why = why
         self._pause = min(max(self._pause * 2, FIRST_PAUSE), self._longest)
         self._closed_until = time.monotonic() + self._pause
 
     def _found(self) -> None:
         if self._pause:
-            logger.info("limits are shared again, Redis at %s is back", self._clients.where)
+            logger.info("limits are shared again, Redis at %s is back", self._server.where)
         self._pause = self._closed_until = 0.0

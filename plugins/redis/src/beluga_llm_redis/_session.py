@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import math
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
@@ -16,7 +17,9 @@ from typing import Any
 
 import msgspec
 
+from beluga_llm_redis._connections import Connections
 from beluga_llm_redis._door import Door, UnreachableError
+from beluga_llm_redis._reports import Reports, as_sent
 from beluga_llm_redis._script import GATE_KEYS, SHARED_KEYS
 
 PERIODS = (1.0, 60.0, 60.0)
@@ -29,10 +32,8 @@ REMEMBERED = 200.0
 """Seconds after the last command within which Redis keeps the state, if nothing happens to it."""
 OFTEN = 1.0
 """Seconds between two signs of life, which also put off the end of the keys."""
-LANES = 8
-"""Commands at the same time, and so connections. Others wait; their reports go together."""
 MANY = 1000
-"""Reports that are kept while there is no Redis; and leases that one command renews."""
+"""Leases that one command renews."""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -74,6 +75,7 @@ class Session:
 
     Attributes:
         me: names it in Redis.
+        clock: tells the seconds that pass here.
         peers: how many sessions there are, this one included.
         places: the requests that hold a place.
         slots: those of them whose slots have to be renewed.
@@ -81,25 +83,25 @@ class Session:
         loop: where it belongs.
     """
 
-    def __init__(self, door: Door, tag: str, terms: Terms) -> None:
+    def __init__(self, door: Door, connections: Connections, *, tag: str, terms: Terms) -> None:
         self.me = secrets.token_hex(6)
+        self.clock = terms.clock
         self.peers = 1
         self.places: set[str] = set()
         self.slots: dict[str, None] = {}
         self.tickets: dict[str, int] = {}
         self.loop = asyncio.get_running_loop()
-        self._door = door
+        self._door, self._connections = door, connections
         self._base = f"{terms.prefix}{{{tag}}}:"
         self._terms = terms
         self._epoch: str | None = None
         self._last = 0.0
         self._kept = -math.inf
-        self._reports: dict[str, dict[str, Any]] = {}
+        self._reports = Reports()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending: asyncio.TimerHandle | None = None
         self._renewing: asyncio.TimerHandle | None = None
         self._closed = False
-        self._lanes = asyncio.Semaphore(LANES)
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -115,31 +117,34 @@ class Session:
         Raises:
             UnreachableError: there is no Redis.
         """
-        async with self._lanes:
-            return await self._ask(take, renew=renew, bye=bye)
+        async with self._connections as client:
+            return await self._ask(client, take, renew=renew, bye=bye)
 
-    async def _ask(self, take: dict[str, Any] | None, *, renew: Sequence[str], bye: bool) -> Reply:
-        reports, self._reports = self._reports, {}
-        if self._terms.clock() - self._last > REMEMBERED:
+    async def _ask(
+        self, client: Any, take: dict[str, Any] | None, *, renew: Sequence[str], bye: bool
+    ) -> Reply:
+        reports = self._reports.take()
+        if self.clock() - self._last > REMEMBERED:
             self._epoch = None
         try:
-            answer = await self._send(take, reports, renew=renew, bye=bye)
+            answer = await self._send(client, take, reports, renew=renew, bye=bye)
             if answer[0] == "lost":
                 self._epoch = answer[1]
                 self.tickets.clear()
                 if take is not None:
                     take.pop("ticket", None)
-                answer = await self._send(take, reports, renew=tuple(self.slots), rejoin=True)
+                held = tuple(self.slots)
+                answer = await self._send(client, take, reports, renew=held, rejoin=True)
             if answer[0] == "lost":
                 raise UnreachableError("Redis has lost its state twice", sent=False)
             reports = {}
         finally:
-            self._keep(reports)
+            self._reports.put_back(reports)
         return self._read(answer, take)
 
     def _read(self, answer: list[str], take: dict[str, Any] | None) -> Reply:
         name, epoch, wait, again, ticket, closings, peers = answer
-        self._epoch, self._last = epoch, self._terms.clock()
+        self._epoch, self._last = epoch, self.clock()
         self.peers = int(peers) or self.peers
         if take is not None:
             if ticket:
@@ -150,6 +155,7 @@ class Session:
 
     async def _send(
         self,
+        client: Any,
         take: dict[str, Any] | None,
         reports: dict[str, dict[str, Any]],
         *,
@@ -162,14 +168,14 @@ class Session:
         def number(key: str) -> int:
             return gates.setdefault(key, len(gates) + 1)
 
-        now = terms.clock()
+        now = self.clock()
         request: dict[str, Any] = {
             "me": self.me,
             "fresh": secrets.token_hex(6),
             "lease": terms.lease,
             "grace": terms.lease / 2,
             "periods": terms.periods,
-            "reports": [_report(one, number(one["gate"]), now) for one in reports.values()],
+            "reports": [as_sent(one, number(one["gate"]), now) for one in reports.values()],
             "renew": renew,
         }
         if take is not None:
@@ -185,7 +191,7 @@ class Session:
             request["bye"] = True
         if rejoin:
             request |= {"rejoin": True, "peers": self.peers}
-        return await self._door.run(self._keys_of(*gates), request)
+        return await self._door.run(client, self._keys_of(*gates), request)
 
     def _keys_of(self, *gates: str) -> list[bytes]:
         keys = [self._base + one for one in SHARED_KEYS]
@@ -213,19 +219,11 @@ class Session:
     def _note(self, number: str, gate: str, within: float, facts: dict[str, Any]) -> None:
         if self._closed:
             return
-        self._reports.setdefault(number, {"id": number, "gate": gate}).update(facts)
+        self._reports.add(number, gate, facts)
         due = self.loop.time() + within
         if self._sending is None or due < self._sending.when():
             self._unschedule()
             self._sending = self.loop.call_at(due, self._begin_sending)
-
-    def _keep(self, reports: dict[str, dict[str, Any]]) -> None:
-        """Puts back what was not sent."""
-        for number, newer in tuple(self._reports.items()):  # a collected stream may report
-            reports[number] = {**reports.get(number, {}), **newer}
-        while len(reports) > MANY:
-            del reports[next(iter(reports))]
-        self._reports = reports
 
     def _unschedule(self) -> None:
         if self._sending is not None:
@@ -238,10 +236,10 @@ class Session:
             self._spawn(self._deliver())
 
     async def _deliver(self) -> None:
-        async with self._lanes:
+        async with self._connections as client:
             if self._reports:
                 with contextlib.suppress(UnreachableError):
-                    await self._ask(None, renew=(), bye=False)
+                    await self._ask(client, None, renew=(), bye=False)
 
     async def flush(self) -> None:
         """Sends what is to be reported, and waits a moment for it to be taken."""
@@ -296,10 +294,6 @@ class Session:
                 await self.ask(bye=True)
 
 
-def _report(one: dict[str, Any], gate: int, now: float) -> dict[str, Any]:
-    """A report as the script reads it, which knows no time of ours."""
-    sent = {**one, "g": gate}
-    for ours, theirs in (("at", "age"), ("since", "begun")):
-        if ours in sent:
-            sent[theirs] = max(now - sent.pop(ours), 0.0)
-    return sent
+def digest(key: tuple[str, ...]) -> str:
+    """A short name for an account or a model, which tells nothing of it."""
+    return hashlib.sha256("\0".join(key).encode()).hexdigest()[:16]

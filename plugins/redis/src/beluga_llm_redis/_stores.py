@@ -7,10 +7,11 @@ nothing comes between.
 from __future__ import annotations
 
 import math
-from typing import Any, Self
 
 import beluga_llm as llm
-from beluga_llm_redis._clients import Clients
+from beluga_llm_redis._connections import Connections
+from beluga_llm_redis._loops import Closing, PerLoop
+from beluga_llm_redis._server import Server
 
 URL = "redis://localhost:6379/0"
 TIMEOUT = 2.0
@@ -32,7 +33,7 @@ return 1
 """
 
 
-class _Keyed:
+class _Keyed(Closing):
     """Keys below a prefix, on one server.
 
     Args:
@@ -51,80 +52,80 @@ class _Keyed:
     ) -> None:
         if not timeout > 0:
             raise llm.ConfigError(f"timeout must be > 0 seconds, got {timeout!r}")
-        self._clients = Clients(url, timeout=timeout)
+        self._server = Server(url, timeout=timeout)
+        self._open: PerLoop[Connections] = PerLoop(
+            lambda: self._server.open(patience=timeout), Connections.aclose
+        )
         self.prefix = self._PREFIX if prefix is None else prefix
-
-    async def _get(self, name: str) -> bytes | None:
-        value: bytes | None = await self._clients.get().get(self.prefix + name)
-        return value
-
-    async def delete(self, name: str, /) -> None:
-        """Removes a value, if there is one."""
-        await self._clients.get().delete(self.prefix + name)
-
-    async def aclose(self) -> None:
-        """Closes the connections of this event loop; a later use opens others."""
-        await self._clients.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.prefix!r}>"
 
 
 class RedisCache(_Keyed):
-    """A store of cached answers, for several processes."""
+    """A store of cached answers, for several processes. What fails in Redis is a StoreError."""
 
     _PREFIX = "beluga:cache:"
 
     async def get(self, key: str) -> bytes | None:
         """The value; None where there is none, or its time is over."""
-        return await self._get(key)
+        with self._server.raising("the cache cannot be read"):
+            async with self._open.get() as client:
+                value: bytes | None = await client.get(self.prefix + key)
+        return value
 
     async def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Keeps a value for `ttl` seconds; None: for ever."""
-        await self._clients.get().set(self.prefix + key, value, px=_milliseconds(ttl))
+        with self._server.raising("the cache cannot be written"):
+            async with self._open.get() as client:
+                await client.set(self.prefix + key, value, px=_milliseconds(ttl))
 
     async def delete(self, key: str) -> None:
         """Removes a value, if there is one."""
-        await super().delete(key)
+        with self._server.raising("the cache cannot be written"):
+            async with self._open.get() as client:
+                await client.delete(self.prefix + key)
 
     async def clear(self) -> None:
         """Removes all values below the prefix, and nothing else."""
-        client: Any = self._clients.get()
-        async for key in client.scan_iter(match=_literal(self.prefix) + "*", count=500):
-            await client.delete(key)
+        with self._server.raising("the cache cannot be cleared"):
+            async with self._open.get() as client:
+                async for key in client.scan_iter(match=_literal(self.prefix) + "*", count=500):
+                    await client.delete(key)
 
 
 class RedisSessionStore(_Keyed):
-    """A store of conversations, for several processes."""
+    """A store of conversations, for several processes. What fails in Redis is a StoreError."""
 
     _PREFIX = "beluga:session:"
 
     async def load(self, id: str) -> bytes | None:
         """The data; None where there are none, or their time is over."""
-        return await self._get(id)
+        with self._server.raising(f"session {id!r} cannot be loaded"):
+            async with self._open.get() as client:
+                data: bytes | None = await client.get(self.prefix + id)
+        return data
 
     async def save(self, id: str, data: bytes, ttl: float | None, expected: bytes | None) -> None:
         """Keeps data, if the expected ones are there.
 
         Raises:
-            StoreError: others are.
+            StoreError: others are (`conflict`), or Redis fails.
         """
         held = ("0", b"") if expected is None else ("1", expected)
         until = "" if ttl is None else _milliseconds(ttl)
-        key = self.prefix + id
-        if not await self._clients.get().eval(SAVE, 1, key, *held, data, until):
+        with self._server.raising(f"session {id!r} cannot be saved"):
+            async with self._open.get() as client:
+                saved = await client.eval(SAVE, 1, self.prefix + id, *held, data, until)
+        if not saved:
             text = f"session {id!r} was changed by somebody else"
             raise llm.StoreError(text, conflict=True)
 
     async def delete(self, id: str) -> None:
         """Removes data, if there are any."""
-        await super().delete(id)
+        with self._server.raising(f"session {id!r} cannot be deleted"):
+            async with self._open.get() as client:
+                await client.delete(self.prefix + id)
 
 
 def _milliseconds(ttl: float | None) -> int | None:
