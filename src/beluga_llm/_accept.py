@@ -173,6 +173,7 @@ class Ready(msgspec.Struct, frozen=True):
             self.base is model._options
             and self.tools is model._tools
             and self.model_id == model.model_id
+            and self.info.provider == model.provider
         )
 
 

@@ -9,31 +9,36 @@ from beluga_llm._messages import AIMessage
 
 
 class Transcript:
-    """An answer as a layer hears it; hearing is cheap, and asking folds."""
+    """An answer as a layer hears it; hearing is cheap, and asking folds.
 
-    __slots__ = ("_any", "_fold", "_pending")
+    Attributes:
+        pending: the latest chunks; who is in a hurry appends to it, and settles it at times.
+    """
+
+    __slots__ = ("_any", "_fold", "pending")
 
     def __init__(self) -> None:
-        self._pending: list[StreamChunk] = []
+        self.pending: list[StreamChunk] = []
         self._fold = Fold()
         self._any = False
 
     def hear(self, chunk: StreamChunk) -> None:
         """Takes the next chunk."""
-        self._pending.append(chunk)
-        if len(self._pending) >= SETTLE_EVERY:
-            self._settle()
+        self.pending.append(chunk)
+        if len(self.pending) >= SETTLE_EVERY:
+            self.settle()
 
     def message(self) -> AIMessage:
         """The answer so far."""
-        self._settle()
+        self.settle()
         return self._fold.message()
 
     def partial(self) -> AIMessage | None:
         """The answer so far, None where nothing was heard."""
-        return self.message() if self._pending or self._any else None
+        return self.message() if self.pending or self._any else None
 
-    def _settle(self) -> None:
-        self._fold.extend(self._pending)
-        self._any = self._any or bool(self._pending)
-        self._pending.clear()
+    def settle(self) -> None:
+        """Takes in what is pending."""
+        self._fold.extend(self.pending)
+        self._any = self._any or bool(self.pending)
+        self.pending.clear()

@@ -150,8 +150,22 @@ class _Offer(NamedTuple):
     call_next: CallNext
 
 
-_OFFERS: ContextVar[list[_Offer] | None] = ContextVar("beluga_llm.watching", default=None)
-"""Where a watch that is opened may offer itself; None where nobody invites."""
+class _Invitation:
+    """Where a watch that is opened may offer itself: the last one that does counts.
+
+    A layer may start a task while it is opened, whose context keeps the invitation for ever: so it
+    is closed.
+    """
+
+    __slots__ = ("is_open", "offer")
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.offer: _Offer | None = None
+
+
+_INVITED: ContextVar[_Invitation | None] = ContextVar("beluga_llm.watching", default=None)
+"""None where nobody invites."""
 
 
 class _Looking:
@@ -183,15 +197,17 @@ class _Looking:
     def open(self, request: ChatRequest, call_next: CallNext) -> Chunks:
         """The chunks, with all that stand directly beneath and join."""
         while True:
-            offers: list[_Offer] = []
-            invited = _OFFERS.set(offers)
+            invitation = _Invitation()
+            before = _INVITED.set(invitation)
             try:
                 chunks = call_next(request)
             finally:
-                _OFFERS.reset(invited)
-            if not offers or offers[-1].chunks is not chunks:
+                _INVITED.reset(before)
+                invitation.is_open = False
+            offer, invitation.offer = invitation.offer, None
+            if offer is None or offer.chunks is not chunks:
                 return chunks
-            _, watch, request, call_next = offers[-1]
+            _, watch, request, call_next = offer
             self.begin(watch)
 
     def told(self, event: Event) -> None:
@@ -229,9 +245,9 @@ def is_watched(request: ChatRequest, kind: str) -> bool:
 def watched(request: ChatRequest, call_next: CallNext, watch: Watch) -> Chunks:
     """The chunks of the call, which the watch hears."""
     chunks = _watched(request, call_next, watch)
-    offers = _OFFERS.get()
-    if offers is not None:
-        offers.append(_Offer(chunks, watch, request, call_next))
+    invitation = _INVITED.get()
+    if invitation is not None and invitation.is_open:
+        invitation.offer = _Offer(chunks, watch, request, call_next)
     return chunks
 
 

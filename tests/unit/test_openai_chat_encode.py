@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -618,3 +619,44 @@ def test_a_vendor_may_have_its_own_form_for_a_part() -> None:
         {"type": "text", "text": "Look:", "mark": 1},
         {"type": "document", "id": "f", "mark": 2},
     ]
+
+
+# --- what is kept of a request --------------------------------------------------------------------
+
+
+class Changing(OpenAIChatDialect):
+    """A vendor that changes what it was given, in place."""
+
+    def encode(self, request: ChatRequest) -> HttpRequest:
+        made = super().encode(request)
+        made.json["tools"].append({"type": "web_search"})
+        made.json["tools"][0]["function"]["description"] += "!"
+        made.json["stream_options"]["more"] = True
+        return made
+
+    def finish_body(self, body: dict[str, Any]) -> dict[str, Any]:
+        body["stop"].append("END")
+        return body
+
+
+def test_a_vendor_may_change_a_body_in_place():
+    options = GenerateOptions(model="m", stop=("x",))
+    request = ChatRequest((HumanMessage("hi"),), options, (WEATHER,), streaming=True)
+    dialect = Changing("openai")
+    first, second = (loads(dumps(dialect.encode(request).json)) for _ in range(2))
+    assert first == second
+    assert first["stop"] == ["x", "END"]
+    assert len(first["tools"]) == 2
+
+
+def test_a_copy_of_a_dialect_does_not_mistake_options_for_others():
+    options = GenerateOptions(model="m", temperature=0.5)
+    request = ChatRequest((HumanMessage("hi"),), options)
+    dialect = OpenAIChatDialect("openai")
+    dialect.encode(request)
+    other = copy.deepcopy(dialect)
+    (key,) = dialect._kept
+    assert other._kept[key].options is not options  # another object may get this id one day
+    foreign = dict(other._kept)
+    other._kept[key] = foreign[key]._replace(fields={"temperature": 2.0})
+    assert other.encode(request).json["temperature"] == 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import pytest
 from support.corpus import decode_bytes
 
@@ -10,8 +12,11 @@ from beluga_llm import (
     ChatRequest,
     MalformedResponseError,
     ProviderError,
+    StreamChunk,
     StreamInterruptedError,
 )
+from beluga_llm._http.dialect import PING, Decoder, Frame
+from beluga_llm._http.reader import AnswerReader
 from beluga_llm.plugin import AwsEventStream, Framing, OpenAIChatDialect, WholeBody, dumps
 from beluga_llm.testing._aws_events import AWS_EVENTS, aws_event
 
@@ -101,3 +106,38 @@ def test_damaged_bytes_of_a_binary_stream_are_one_error(cuts: list[int]) -> None
     assert error.message == "damaged stream: event stream: wrong checksum of a message"
     assert error.partial is not None
     assert error.partial.text == "Hel"
+
+
+# --- frames that are read at a glance -------------------------------------------------------------
+
+
+class AfterPings(Decoder):
+    """Takes every frame but pings at a glance."""
+
+    def feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
+        return PING
+
+    def feed_on(self, frames: Iterator[Frame]) -> tuple[Frame | None, Sequence[StreamChunk]]:
+        chunks = []
+        for event, data in frames:
+            if event == "ping":
+                return (event, data), chunks
+            chunks.append(StreamChunk(data.decode()))
+        return None, chunks
+
+
+class GlanceDialect(OpenAIChatDialect):
+    def decoder(self, request: ChatRequest) -> Decoder:
+        return AfterPings()
+
+
+@pytest.mark.row("STRE-23")
+def test_text_after_a_ping_is_heard_though_it_is_read_at_a_glance() -> None:
+    headers = {"content-type": "text/event-stream"}
+    reader = AnswerReader(GlanceDialect("acme"), ChatRequest(()), status=200, headers=headers)
+    ping = b"event: ping\ndata: {}\n\n"
+    assert not reader.feed(ping)
+    assert not reader.heard_data
+    found = reader.feed(ping + b"data: a\n\n" + b"data: b\n\n" + ping)
+    assert [chunk.delta for chunk in found] == ["a", "b"]
+    assert reader.heard_data

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -179,3 +182,37 @@ async def test_an_answer_that_cannot_be_taken_in_is_no_error_of_the_call(
         logging.ERROR,
         "an answer could not be recorded",
     )
+
+
+class Starting(Layer):
+    """A layer that starts a task while it is opened."""
+
+    def __init__(self, job: Callable[[], Any]) -> None:
+        self.job = job
+        self.task: asyncio.Task[None] | None = None
+
+    def __call__(self, request: llm.ChatRequest, call_next: llm.CallNext) -> Chunks:
+        self.task = asyncio.create_task(self.job())
+        return call_next(request)
+
+
+@pytest.mark.row("OBSE-16")
+async def test_a_task_that_a_layer_starts_keeps_no_looks_of_its_own_calls():
+    ended: list[bool] = []
+
+    async def job() -> None:
+        model, _, seen, lookers = looked_at("a")
+        await model.generate("hi")
+        assert seen == ["a begins", "a ends: 4, None"]
+        look = weakref.ref(lookers[0].looks.pop())
+        del model, lookers
+        gc.collect()
+        ended.append(look() is None)
+
+    starting = Starting(job)
+    model, _, seen, _ = looked_at("a", starting)
+    await model.generate("hi")
+    assert starting.task is not None
+    await starting.task
+    assert ended == [True]
+    assert seen == ["a begins", "a ends: 4, None"]

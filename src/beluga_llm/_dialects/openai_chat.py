@@ -85,7 +85,6 @@ class OpenAIChatDialect(Dialect):
         self.quirks = quirks or _QUIRKS.get(self.provider) or ChatQuirks()
         self._families: dict[str, Self] = {}
         self._kept: dict[tuple[int, int, bool], _Kept] = {}
-        self._keeps = type(self).finish_body is OpenAIChatDialect.finish_body
         self._reads = type(self).decoder is OpenAIChatDialect.decoder
         self.terminal = self.quirks.terminal
         self.error_rules: ErrorRules = COMMON_RULES.extended(
@@ -99,15 +98,16 @@ class OpenAIChatDialect(Dialect):
         notes = Notes(self.provider, self.family)
         encoder = MessageEncoder(self.quirks, notes, self.tool_call_id, own_item=self.content_item)
         messages = encoder.encode(request.messages)
-        fields, lacking = self._beside(request)
-        body = self.finish_body({"model": request.options.model, "messages": messages, **fields})
-        return HttpRequest(path=self.path, json=body, notes=(*notes, *lacking))
+        kept = self._beside(request)
+        body = {"model": request.options.model, "messages": messages, **_own(kept.fields)}
+        return HttpRequest(path=self.path, json=self.finish_body(body), notes=(*notes, *kept.notes))
 
-    def _beside(self, request: ChatRequest) -> tuple[JsonObject, tuple[Note, ...]]:
+    def _beside(self, request: ChatRequest) -> _Kept:
         """What a request has beside its messages, with notes: the same for many requests."""
         key = id(request.options), id(request.tools), request.streaming
-        if (kept := self._kept.get(key)) is not None:
-            return kept.fields, kept.notes
+        kept = self._kept.get(key)
+        if kept is not None and kept.options is request.options and kept.tools is request.tools:
+            return kept  # in a copy of a dialect the ids are those of other objects
         notes = Notes(self.provider, self.family)
         fields = self._sampling(request.options, notes)
         fields.update(self._tools(request, notes))
@@ -120,11 +120,10 @@ class OpenAIChatDialect(Dialect):
             if self.quirks.stream_usage == "ask":
                 fields["stream_options"] = {"include_usage": True}
         fields.update(provider_options(request, self.provider))
-        if self._keeps:
-            if len(self._kept) >= _MOST:
-                self._kept.clear()
-            self._kept[key] = _Kept(request.options, request.tools, fields, tuple(notes))
-        return fields, tuple(notes)
+        if len(self._kept) >= _MOST:
+            self._kept.clear()
+        kept = self._kept[key] = _Kept(request.options, request.tools, fields, tuple(notes))
+        return kept
 
     def read_usual(self, request: ChatRequest, body: bytes) -> StreamChunk | None:
         """An answer that is one text, unless a vendor reads answers in a way of its own."""
@@ -272,6 +271,13 @@ class OpenAIChatDialect(Dialect):
             notes.option("tool_choice", f"{self.provider} cannot be made to call one tool")
             return {}
         return {"tool_choice": {"type": "function", "function": {"name": choice}}}
+
+
+def _own(value: Any) -> Any:
+    """A copy of what a vendor's `encode` or `finish_body` could change; all else is read-only."""
+    if type(value) is dict:
+        return {name: _own(item) for name, item in value.items()}
+    return [*map(_own, value)] if type(value) is list else value
 
 
 def _choices(quirks: ChatQuirks) -> frozenset[str] | None:

@@ -178,7 +178,7 @@ class AnswerReader:
                 self._keep_raw(data)
         decoder, left = self._decoder, iter(frames)
         frame, chunks = decoder.feed_on(left)
-        self.heard_data = frame is not frames[0]
+        self.heard_data = frame != frames[0]
         while frame is not None:
             found += chunks
             try:
@@ -191,6 +191,7 @@ class AnswerReader:
                 self.heard_data = True
                 found += chunks
             frame, chunks = decoder.feed_on(left)
+            self.heard_data = self.heard_data or bool(chunks)
         else:
             found += chunks
             return

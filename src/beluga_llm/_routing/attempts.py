@@ -77,8 +77,9 @@ async def in_turn(request: ChatRequest, plan: Plan, mid_stream: MidStream = "rai
         attempt: Chunks | None = None
         try:
             attempt = plan.open(answer.request)
+            passes = False
             async for chunk in attempt:
-                if withheld is None and not answer.watches:
+                if passes:
                     yield chunk
                 elif withheld is None:
                     for told in answer.told((chunk,)):
@@ -88,7 +89,7 @@ async def in_turn(request: ChatRequest, plan: Plan, mid_stream: MidStream = "rai
                     if streaming and chunk.is_content:
                         for told in answer.told(withheld):
                             yield told
-                        withheld = None
+                        withheld, passes = None, not answer.watches
             if withheld is None or not await plan.refuses(withheld):
                 break
             continue

@@ -18,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeAlias
 
-from beluga_llm._call import CallNext, Chunks
+from beluga_llm._call import SETTLE_EVERY, CallNext, Chunks
 from beluga_llm._call_context import CallContext
 from beluga_llm._chunks import StreamChunk
 from beluga_llm._events import Event
@@ -82,13 +82,16 @@ class HooksLayer:
         for method, _ in self._before:
             await _result(method(call))
         heard, hears = Transcript(), self._hears
+        pending = heard.pending
         watched = request.streaming and (self._stream or self._reasoning)
         instead: Sequence[StreamChunk] = ()
         listener = self._listen(request, call)
         try:
             async for chunk in call_next(request):
                 if hears:
-                    heard.hear(chunk)
+                    pending.append(chunk)
+                    if len(pending) >= SETTLE_EVERY:
+                        heard.settle()
                 if watched:
                     await self._within(self._chunk(call, chunk))
                 yield chunk
