@@ -155,7 +155,12 @@ def streams(draw: st.DrawFn) -> list[Frame]:
 
 
 QUIRKS = st.sampled_from(
-    [ChatQuirks(), ChatQuirks(reasoning_fields=("reasoning",)), ChatQuirks(end_marker=False)]
+    [
+        ChatQuirks(),
+        ChatQuirks(reasoning_fields=("reasoning",)),
+        ChatQuirks(end_marker=False),
+        ChatQuirks(usage_path=("x.usage",)),
+    ]
 )
 
 
@@ -313,3 +318,24 @@ def test_the_usual_end_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> No
     last = read([*lines, written(end), written({"choices": [], "usage": COUNTS})])
     assert slow == []
     assert (last.text, last.finish_reason, last.usage) == ("aaa", "stop", Usage(3, 1, 4))
+
+
+def test_reasoning_in_a_field_that_is_not_read_is_left_to_the_patient_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = patient(monkeypatch)
+    lines = [frame({"reasoning": "a"})] * 3 + [frame({"reasoning": "b", "reasoning_content": "c"})]
+    found = seen([("", line) for line in lines], ChatQuirks(reasoning_fields=("reasoning",)))
+    assert found[-1].thinking == "aaab"
+    assert lines[-1] in slow
+
+
+def test_tokens_that_stand_elsewhere_are_left_to_the_patient_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = patient(monkeypatch)
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    usage = written({"choices": [], "usage": COUNTS})
+    lines = [*[frame({"content": "a"})] * 2, written(end), usage]
+    seen([("", line) for line in lines], ChatQuirks(usage_path=("x.usage",)))
+    assert slow == [usage]
