@@ -25,15 +25,18 @@ _SHORT_KEY = 4
 class _Usual:
     """What is the same for every request of a model; it holds the key, so this has no repr."""
 
-    __slots__ = ("headers", "key", "model", "secrets")
+    __slots__ = ("encoded", "headers", "key", "model", "secrets")
 
-    def __init__(
-        self, key: str | None, model: str | None, headers: dict[str, str], secrets: Secrets
-    ) -> None:
+    def __init__(self, key: str | None, model: str | None, encoded: Mapping[str, str]) -> None:
         self.key = key
         self.model = model
-        self.headers = headers
-        self.secrets = secrets
+        self.encoded = dict(encoded)
+        self.headers: dict[str, str] = {}
+        self.secrets = Secrets()
+
+    def suits(self, key: str | None, model: str | None, encoded: Mapping[str, str]) -> bool:
+        """Whether it is of the same key, model and headers of the dialect."""
+        return self.key == key and self.model == model and self.encoded == encoded
 
 
 class Sealer:
@@ -95,9 +98,9 @@ class Sealer:
         body = body_of(encoded.json, options.extra_body)
         repeats = self._repeats(request.info.call_id, body)
         kept = None
-        if not (repeats or encoded.headers or options.extra_headers or options.extra_query):
+        if not (repeats or options.extra_headers or options.extra_query):
             kept = self._usual.get(request.streaming)
-        if kept is None or kept.key != key or kept.model != options.model:
+        if kept is None or not kept.suits(key, options.model, encoded.headers):
             kept = self._of_its_own(encoded, request, key, repeats)
         wire = WireRequest(
             method=encoded.method,
@@ -134,8 +137,9 @@ class Sealer:
         secrets = self._secrets | secret_values(options.extra_headers, options.extra_query)
         if key and len(key) >= _SHORT_KEY:
             secrets |= {key}
-        made = _Usual(key, model, headers, self._hidden(secrets, model))
-        if not (repeats or encoded.headers or options.extra_headers or options.extra_query):
+        made = _Usual(key, model, encoded.headers)
+        made.headers, made.secrets = headers, self._hidden(secrets, model)
+        if not (repeats or options.extra_headers or options.extra_query):
             self._usual[request.streaming] = made
         return made
 

@@ -105,6 +105,14 @@ def messages(size: int) -> llm.ChatModel:
     return llm.create("anthropic/m", base_url="http://x", api_key="k", transport=transport)
 
 
+async def of_messages() -> dict[str, float]:
+    """Instructions of Anthropic's messages."""
+    transport = Ready("application/json", (server.WHOLE[b"messages"],))
+    whole = llm.create("anthropic/m", base_url="http://x", api_key="k", transport=transport)
+    await whole.generate("hi")
+    return {"call": await instructions(whole.generate("hi")), "chunk": await each(messages)}
+
+
 async def each(made: Callable[[int], llm.ChatModel]) -> float:
     """Instructions for each further chunk of a stream."""
     await read(made(64))
@@ -162,6 +170,6 @@ async def counts() -> dict[str, float]:
 
 if __name__ == "__main__":
     if "messages" in sys.argv:
-        print(json.dumps({"chunk": asyncio.run(each(messages))}))
+        print(json.dumps(asyncio.run(of_messages())))
     else:
         print(json.dumps(asyncio.run(counts())))

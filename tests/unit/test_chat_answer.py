@@ -174,3 +174,12 @@ def test_the_model_that_was_asked_stands_in() -> None:
     assert quick.model_id == "asked"
     message, problem, complete, ended = read(answer(model=None), ChatQuirks())
     assert (message.model_id, problem, complete, ended) == ("asked", "", True, True)
+
+
+def test_damaged_counts_are_left_to_the_decoder() -> None:
+    data = answer().replace(b'"usage": {', b'"usage": {"x": "\xff", ')
+    assert b"\xff" in data
+    assert read_answer(data, ChatQuirks(), "asked") is None
+    assert (
+        "JsonError" in read(data, ChatQuirks())[1] or "DecodeError" in read(data, ChatQuirks())[1]
+    )

@@ -19,7 +19,7 @@ from beluga_llm._dialects.chat_reading import (
 )
 from beluga_llm._dialects.quirks import ChatQuirks
 from beluga_llm._frozen import EMPTY, FrozenDict, freeze
-from beluga_llm._json import REFUSED, loads, strict
+from beluga_llm._json import REFUSED, JsonError, loads, strict
 from beluga_llm._usage import NO_USAGE, Usage
 
 _Nothing: TypeAlias = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
@@ -114,7 +114,10 @@ def read_answer(data: bytes, quirks: ChatQuirks, asked: str | None) -> StreamChu
     if "usage" in quirks.usage_path and (counts := bytes(answer.usage)):
         usage = read_tokens(counts)
         if usage is None:
-            found = loads(counts)
+            try:
+                found = loads(counts)
+            except JsonError:  # a part that is not looked at may be no text
+                return None
             if not isinstance(found, dict):
                 return None
             usage = read_usage(found)

@@ -16,7 +16,7 @@ from beluga_llm.plugin import lazy_face
 if TYPE_CHECKING:
     from beluga_llm_anthropic._bedrock import BedrockAnthropicDialect as BedrockAnthropicDialect
     from beluga_llm_anthropic._dialect import AnthropicDialect as AnthropicDialect
-    from beluga_llm_anthropic._dialect import Envelope as Envelope
+    from beluga_llm_anthropic._envelope import Envelope as Envelope
     from beluga_llm_anthropic._model import AnthropicChatModel as AnthropicChatModel
     from beluga_llm_anthropic._model import (
         BedrockAnthropicChatModel as BedrockAnthropicChatModel,
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "_bedrock": ("BedrockAnthropicDialect",),
-    "_dialect": ("AnthropicDialect", "Envelope"),
+    "_dialect": ("AnthropicDialect",),
+    "_envelope": ("Envelope",),
     "_model": ("AnthropicChatModel", "BedrockAnthropicChatModel", "VertexAnthropicChatModel"),
     "_vertex": ("VertexAnthropicDialect",),
 }

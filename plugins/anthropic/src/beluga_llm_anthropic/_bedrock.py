@@ -30,11 +30,28 @@ from beluga_llm.plugin import (
 )
 from beluga_llm_anthropic._bedrock_errors import BEDROCK_RULES, exception_body
 from beluga_llm_anthropic._decoder import AnthropicDecoder
-from beluga_llm_anthropic._dialect import AnthropicDialect, Envelope
+from beluga_llm_anthropic._dialect import AnthropicDialect
+from beluga_llm_anthropic._envelope import Envelope
 from beluga_llm_anthropic._models import model_facts
 from beluga_llm_anthropic._wire import as_object, as_text
 
 _PROFILE = re.compile(r"(?:[a-z-]+\.)?(anthropic\.claude-[\w.:-]+)")
+
+
+class BedrockAnthropicDecoder(AnthropicDecoder):
+    """Decodes one answer: the events inside of Bedrock's, or a whole body."""
+
+    def feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
+        """The chunks of one event, or of a whole body."""
+        if event.startswith(("exception:", "error:")):
+            raise InBandError(exception_body(event, data))
+        if event != "chunk":
+            return super().feed(event, data)
+        try:
+            inner = b64decode(as_text(as_object(loads(data)).get("bytes")), validate=True)
+        except ValueError as error:
+            raise JsonError(f"a chunk is not base64 in JSON: {error}") from None
+        return super().feed("", inner) if inner else ()
 
 
 class BedrockAnthropicDialect(AnthropicDialect):
@@ -43,6 +60,7 @@ class BedrockAnthropicDialect(AnthropicDialect):
     provider = "bedrock-anthropic"
     default_version = "bedrock-2023-05-31"
     rules = BEDROCK_RULES
+    decoder_type = BedrockAnthropicDecoder
     envelope = Envelope(
         path="/model/{model}/invoke",
         stream_path="/model/{model}/invoke-with-response-stream",
@@ -82,15 +100,6 @@ class BedrockAnthropicDialect(AnthropicDialect):
         """Binary events, or one whole body."""
         return AwsEventStream() if request.streaming else WholeBody()
 
-    def decoder(self, request: ChatRequest) -> BedrockAnthropicDecoder:
-        """A new decoder for the answer to this request."""
-        return BedrockAnthropicDecoder(
-            self.provider,
-            model=request.options.model,
-            streaming=request.streaming,
-            new_id=self.new_id,
-        )
-
     def auth(self, key: str) -> Mapping[str, str]:
         """The header that carries a Bedrock API key."""
         return {"Authorization": f"Bearer {key}"}
@@ -106,19 +115,3 @@ def _counted_model(model: str) -> str | None:
     """The id of the model that a name stands for, where Bedrock counts tokens for it."""
     found = _PROFILE.fullmatch(model)
     return found[1] if found and model_facts(model).thinking != "adaptive" else None
-
-
-class BedrockAnthropicDecoder(AnthropicDecoder):
-    """Decodes one answer: the events inside of Bedrock's, or a whole body."""
-
-    def feed(self, event: str, data: bytes) -> Sequence[StreamChunk]:
-        """The chunks of one event, or of a whole body."""
-        if event.startswith(("exception:", "error:")):
-            raise InBandError(exception_body(event, data))
-        if event != "chunk":
-            return super().feed(event, data)
-        try:
-            inner = b64decode(as_text(as_object(loads(data)).get("bytes")), validate=True)
-        except ValueError as error:
-            raise JsonError(f"a chunk is not base64 in JSON: {error}") from None
-        return super().feed("", inner) if inner else ()

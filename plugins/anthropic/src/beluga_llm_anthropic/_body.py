@@ -1,4 +1,4 @@
-"""A request as the body of `POST /v1/messages`.
+"""The fields of `POST /v1/messages` beside the conversation: the same for many requests.
 
 What this API, or this model, does not have is left out and noted. Source: "Messages" of the Claude
 Platform docs.
@@ -14,7 +14,6 @@ from beluga_llm.plugin import ChatRequest, Notes
 from beluga_llm_anthropic._models import Accepts, model_facts
 from beluga_llm_anthropic._schema import grammar_schema, tool_schema
 from beluga_llm_anthropic._thinking import Thinking, output_limit, plan_thinking
-from beluga_llm_anthropic._turns import Conversation, encode_conversation
 
 _TOOL_FIELDS = (
     "cache_control", "defer_loading", "input_examples", "eager_input_streaming", "allowed_callers",
@@ -31,38 +30,31 @@ _ABSENT: Mapping[str, Any] = {
 """Options that the API does not have, and the values that ask for nothing."""
 
 
-class BodyEncoder:
-    """Makes the body of one request.
+class FieldEncoder:
+    """Makes the fields of one request.
 
     Attributes:
-        body: what is sent.
-        betas: the beta features that it needs.
+        fields: what is sent beside the conversation.
     """
 
-    def __init__(
-        self, request: ChatRequest, notes: Notes, *, samples: bool, only_data: bool = False
-    ) -> None:
-        """Encodes a request.
+    def __init__(self, request: ChatRequest, notes: Notes, *, samples: bool) -> None:
+        """Encodes options and tools.
 
         Args:
             request: the request.
             notes: takes what is left out.
             samples: False where the API's version has no sampling parameters.
-            only_data: images and documents are taken as data only.
         """
         options = request.options
         self._notes = notes
         self._facts = model_facts(options.model or "")
         self._thinking = plan_thinking(options.reasoning, self._facts, notes)
-        conversation = encode_conversation(request.messages, notes, only_data=only_data)
-        self.betas = conversation.betas
-        self.body: dict[str, Any] = {
+        self.fields: dict[str, Any] = {
             "model": options.model,
             "max_tokens": output_limit(
                 options.max_tokens, self._facts, self._thinking, provider=notes.provider
             ),
             **({"stream": True} if request.streaming else {}),
-            **_conversation_fields(conversation),
             **self._tool_fields(options, request.tools),
             **self._thinking_fields(options),
             **self._sampling_fields(options, samples),
@@ -167,11 +159,6 @@ class BodyEncoder:
             if getattr(options, name) not in (None, nothing):
                 self._notes.option(name)
         return fields
-
-
-def _conversation_fields(conversation: Conversation) -> dict[str, Any]:
-    system = {"system": conversation.system} if conversation.system else {}
-    return {**system, "messages": conversation.turns()}
 
 
 def _takes(accepts: Accepts, thinking: Thinking) -> bool:

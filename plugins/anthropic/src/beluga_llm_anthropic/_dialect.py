@@ -1,7 +1,8 @@
 """The Messages API as a dialect, and the envelopes in which clouds carry it.
 
 The same body goes to Anthropic, to Google Cloud and to Amazon Bedrock; what differs is where it
-goes and what is said in the body instead of a header. That is data: an `Envelope`.
+goes and what is said in the body instead of a header. That is data: an `Envelope`. What does not
+depend on the conversation is made once (`_beside.py`).
 
 Sources: "Messages", "Versions", "Beta headers" and "Claude API errors" of the Claude Platform docs.
 """
@@ -13,14 +14,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from beluga_llm import (
     BelugaError,
     Capabilities,
     ContextLengthError,
     InvalidRequestError,
     QuotaExceededError,
+    StreamChunk,
     UnsupportedContentError,
 )
 from beluga_llm.plugin import (
@@ -35,40 +35,17 @@ from beluga_llm.plugin import (
     http_error,
     provider_options,
 )
-from beluga_llm_anthropic._body import BodyEncoder
+from beluga_llm_anthropic._answer import read_answer
+from beluga_llm_anthropic._beside import Beside, Memory
+from beluga_llm_anthropic._body import FieldEncoder
 from beluga_llm_anthropic._decoder import AnthropicDecoder
+from beluga_llm_anthropic._envelope import Envelope
 from beluga_llm_anthropic._models import model_facts
+from beluga_llm_anthropic._turns import encode_conversation
 
 API_VERSION = "2023-06-01"
 _VERSION_WITHOUT_SAMPLING = "2026-10-21"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """Where requests go, and what of them stands in the body.
-
-    Attributes:
-        path: relative to the base URL; `{model}` stands for the model's id.
-        stream_path: the same for streams, where it differs.
-        count_path: the same for counting tokens.
-        models_path: the same for the list of models; None where the envelope has none.
-        version_in_body: the version goes there as `anthropic_version`, not into a header.
-        betas_in_body: betas go there as `anthropic_beta`, not into a header.
-        model_in_body: False where only the path names the model.
-        stream_in_body: False where only the path asks for a stream.
-        only_data: images and documents are taken as data only, not by URL or file id.
-    """
-
-    path: str = "/v1/messages"
-    stream_path: str | None = None
-    count_path: str = "/v1/messages/count_tokens"
-    models_path: str | None = "/v1/models"
-    version_in_body: bool = False
-    betas_in_body: bool = False
-    model_in_body: bool = True
-    stream_in_body: bool = True
-    only_data: bool = False
-
 
 CLAUDE = ("anthropic", "vertex-anthropic", "bedrock-anthropic")
 """Where Claude is: signatures of one are taken by the others ("Extended thinking", Signatures)."""
@@ -94,6 +71,7 @@ class AnthropicDialect(Dialect):
         envelope: how requests are wrapped; a cloud's dialect has another one.
         default_version: the API version where none is configured.
         rules: what the words of its errors mean.
+        decoder_type: what decodes its streams.
     """
 
     provider = "anthropic"
@@ -101,6 +79,7 @@ class AnthropicDialect(Dialect):
     envelope = Envelope()
     default_version = API_VERSION
     rules: ErrorRules = RULES
+    decoder_type: type[AnthropicDecoder] = AnthropicDecoder
 
     def __init__(
         self,
@@ -121,6 +100,7 @@ class AnthropicDialect(Dialect):
         super().__init__(provider, **settings)
         self.api_version = api_version or self.default_version
         self.betas = tuple(betas)
+        self._memory = Memory()
 
     @classmethod
     def from_config(cls, config: ProviderConfig) -> AnthropicDialect:
@@ -136,25 +116,23 @@ class AnthropicDialect(Dialect):
         Raises:
             InvalidRequestError: nothing of the conversation is left to send.
         """
-        notes = Notes(self.provider, self.family)
-        body, betas = self._body(request, notes)
+        beside = self._memory.of(request, self._beside)
+        body, betas, notes = self._body(request, beside)
         envelope = self.envelope
-        path = (envelope.stream_path if body.get("stream") else None) or envelope.path
-        path = self.path_of(path, body["model"])
         if not envelope.model_in_body:
             del body["model"]
         if not envelope.stream_in_body:
             body.pop("stream", None)
-        return self._wrapped(path, body, betas, notes)
+        headers = beside.headers if betas is beside.betas else self._headers(betas)
+        return self._wrapped(beside.path, headers, body, betas=betas, notes=notes)
 
     def count_request(self, request: ChatRequest) -> HttpRequest | None:
         """The request that has the API count tokens; of what it leaves out only parts are noted."""
-        notes = Notes(self.provider, self.family)
-        body, betas = self._body(request, notes)
+        body, betas, notes = self._body(request, self._memory.of(request, self._beside))
         counted = {name: body[name] for name in _COUNTED if name in body}
-        lost = [note for note in notes if note.kind != "option"]
+        lost = tuple(note for note in notes if note.kind != "option")
         path = self.path_of(self.envelope.count_path, body["model"])
-        return self._wrapped(path, counted, betas, lost)
+        return self._wrapped(path, self._headers(betas), counted, betas=betas, notes=lost)
 
     def counted(self, answer: Mapping[str, Any]) -> Any:
         """The number in the answer to a count request."""
@@ -171,12 +149,18 @@ class AnthropicDialect(Dialect):
 
     def decoder(self, request: ChatRequest) -> AnthropicDecoder:
         """A new decoder for the answer to this request."""
-        return AnthropicDecoder(
+        return self.decoder_type(
             self.provider,
             model=request.options.model,
             streaming=request.streaming,
             new_id=self.new_id,
         )
+
+    def read_usual(self, request: ChatRequest, body: bytes) -> StreamChunk | None:
+        """An answer that is one text, unless a subclass reads answers in a way of its own."""
+        if type(self).decoder is not AnthropicDialect.decoder:
+            return None
+        return read_answer(body, request.options.model)
 
     def error(
         self, status: int, headers: Mapping[str, str], body: bytes, *, now: float
@@ -225,32 +209,55 @@ class AnthropicDialect(Dialect):
         version = self.api_version
         return not (_DATE.fullmatch(version) and version >= _VERSION_WITHOUT_SAMPLING)
 
-    def _body(self, request: ChatRequest, notes: Notes) -> tuple[dict[str, Any], list[str]]:
-        """The body as Anthropic itself wants it, and the beta features that it needs."""
-        encoded = BodyEncoder(
-            request, notes, samples=self._has_sampling(), only_data=self.envelope.only_data
-        )
-        given: dict[str, Any] = dict(provider_options(request, self.provider, "anthropic"))
-        betas = (*self.betas, *encoded.betas, *beta_names(given.pop("betas", None)))
-        body = {**encoded.body, **given}
+    def _body(
+        self, request: ChatRequest, beside: Beside
+    ) -> tuple[dict[str, Any], tuple[str, ...], tuple[Note, ...]]:
+        """The body as Anthropic itself wants it, the beta features that it needs, and notes."""
+        notes = Notes(self.provider, self.family)
+        only_data = self.envelope.only_data
+        conversation = encode_conversation(request.messages, notes, only_data=only_data)
+        body = {**beside.fields, **conversation.fields(), **beside.given}
         if not body["messages"]:
             raise _nothing_to_send(notes)
-        return body, list(dict.fromkeys(betas))
+        betas = beside.betas
+        if conversation.betas:
+            betas = tuple(dict.fromkeys((*betas, *conversation.betas)))
+        return body, betas, (*notes, *beside.notes)
+
+    def _beside(self, request: ChatRequest) -> Beside:
+        notes, envelope = Notes(self.provider, self.family), self.envelope
+        fields = FieldEncoder(request, notes, samples=self._has_sampling()).fields
+        given = dict(provider_options(request, self.provider, "anthropic"))
+        betas = tuple(dict.fromkeys((*self.betas, *beta_names(given.pop("betas", None)))))
+        sent = {**fields, **given}
+        path = (envelope.stream_path if sent.get("stream") else None) or envelope.path
+        path = self.path_of(path, sent["model"])
+        return Beside(fields, given, path, betas, self._headers(betas), tuple(notes))
+
+    def _headers(self, betas: tuple[str, ...]) -> Mapping[str, str]:
+        """Version and betas, where they are said in headers."""
+        envelope, headers = self.envelope, {}
+        if not envelope.version_in_body:
+            headers["anthropic-version"] = self.api_version
+        if betas and not envelope.betas_in_body:
+            headers["anthropic-beta"] = ",".join(betas)
+        return headers
 
     def _wrapped(
-        self, path: str, body: dict[str, Any], betas: list[str], notes: Iterable[Note]
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        body: dict[str, Any],
+        *,
+        betas: tuple[str, ...],
+        notes: tuple[Note, ...],
     ) -> HttpRequest:
         """The body at its address, with version and betas where they belong."""
-        envelope, headers = self.envelope, {}
-        if envelope.version_in_body:
+        if self.envelope.version_in_body:
             body.setdefault("anthropic_version", self.api_version)
-        else:
-            headers["anthropic-version"] = self.api_version
-        if betas and envelope.betas_in_body:
-            body["anthropic_beta"] = betas
-        elif betas:
-            headers["anthropic-beta"] = ",".join(betas)
-        return HttpRequest(path=path, headers=headers, json=body, notes=tuple(notes))
+        if betas and self.envelope.betas_in_body:
+            body["anthropic_beta"] = [*betas]
+        return HttpRequest(path=path, headers=headers, json=body, notes=notes)
 
 
 def _nothing_to_send(notes: Notes) -> InvalidRequestError:

@@ -19,6 +19,7 @@ from typing import Any
 from beluga_llm import (
     AIMessage,
     ContentPart,
+    HumanMessage,
     Message,
     SystemMessage,
     TextPart,
@@ -29,10 +30,11 @@ from beluga_llm import (
 )
 from beluga_llm.plugin import Notes, blocks, safe_id
 from beluga_llm_anthropic._blocks import Block, BlockEncoder
-from beluga_llm_anthropic._kept import CONTENT_BLOCKS, PLACE, citations_of
+from beluga_llm_anthropic._kept import CITATIONS, CONTENT_BLOCKS, PLACE, citations_of
 
 _TOOL_IDS = re.compile(r"[a-zA-Z0-9_-]+")
 _ID_LIMIT = 256
+_ROLES = {HumanMessage: "user", AIMessage: "assistant"}
 
 
 class _Turn:
@@ -68,7 +70,9 @@ class Conversation:
 
     def add(self, message: Message) -> None:
         """Takes the next message."""
-        if isinstance(message, SystemMessage):
+        if (text := _only_text(message)) is not None:
+            self._turn(_ROLES[type(message)]).blocks.append({"type": "text", "text": text})
+        elif isinstance(message, SystemMessage):
             self.system.extend(self._system(message))
         elif isinstance(message, ToolMessage):
             self._turn("user").results.append(self._result(message))
@@ -76,6 +80,11 @@ class Conversation:
             self._extend("assistant", list(self._answer(message)))
         else:
             self._extend("user", self._encode.content(message.parts))
+
+    def fields(self) -> dict[str, Any]:
+        """What the body says of it."""
+        turns = self.turns()
+        return {"system": self.system, "messages": turns} if self.system else {"messages": turns}
 
     def turns(self) -> list[Block]:
         """The turns so far; the last one, if it begins an answer, without blanks at its end."""
@@ -136,6 +145,20 @@ class Conversation:
             return None if self.notes.foreign(part) else _thinking(part)
         self.notes.part(part)
         return None
+
+
+def _only_text(message: Message) -> str | None:
+    """The text of a message that is sent as nothing but one text, as most are; else None."""
+    part = message.parts[0] if len(message.parts) == 1 else None
+    if type(message) not in _ROLES or type(part) is not TextPart:
+        return None
+    if part.signature or part.metadata or not part.text or part.text.isspace():
+        return None
+    if isinstance(message, AIMessage):
+        kept = message.provider_metadata
+        if message.tool_calls or (kept and (CONTENT_BLOCKS in kept or CITATIONS in kept)):
+            return None
+    return part.text
 
 
 def _in_wire_order(message: AIMessage) -> list[tuple[int, Any]]:

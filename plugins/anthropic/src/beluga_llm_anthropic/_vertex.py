@@ -19,7 +19,8 @@ import msgspec
 
 from beluga_llm import ConfigError
 from beluga_llm.plugin import ProviderConfig
-from beluga_llm_anthropic._dialect import RULES, AnthropicDialect, Envelope, beta_names
+from beluga_llm_anthropic._dialect import RULES, AnthropicDialect, beta_names
+from beluga_llm_anthropic._envelope import Envelope
 
 GLOBAL = "global"
 _MULTI_REGIONS = ("us", "eu")

@@ -1,4 +1,4 @@
-"""Reading the API's JSON: the shapes of hot events, and tolerant access to all others.
+"""Reading the API's JSON: the shapes of usual deltas, and tolerant access to all others.
 
 null where an object or a text is expected counts as absent.
 """
@@ -7,54 +7,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from beluga_llm.plugin import REFUSED, JsonError, dumps_text, strict, typed
+from beluga_llm.plugin import JsonError, dumps_text, strict, typed
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", gc=False):
+class Strict(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", gc=False):
     """An event or a part of one that holds its type and nothing but these fields."""
 
 
-class TextDelta(_Strict, tag="text_delta"):
+class TextDelta(Strict, tag="text_delta"):
     text: str
 
 
-class ThinkingDelta(_Strict, tag="thinking_delta"):
+class ThinkingDelta(Strict, tag="thinking_delta"):
     thinking: str
 
 
-class InputDelta(_Strict, tag="input_json_delta"):
+class InputDelta(Strict, tag="input_json_delta"):
     partial_json: str
 
 
-class DeltaEvent(_Strict, tag="content_block_delta"):
+class DeltaEvent(Strict, tag="content_block_delta"):
     index: int
     delta: TextDelta | ThinkingDelta | InputDelta
-
-
-_Text = Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class _TextBlock(_Strict, tag="text"):
-    text: _Text
-    citations: None = None
-
-
-class TextAnswer(_Strict, tag="message"):
-    """A whole body that is one text."""
-
-    content: tuple[_TextBlock]
-    stop_reason: _Text
-    id: str | None = None
-    role: str | None = None
-    model: str | None = None
-    stop_sequence: str | None = None
-    stop_details: None = None
-    container: None = None
-    usage: dict[str, Any] | None = None
 
 
 class _Input(msgspec.Struct):
@@ -67,17 +45,8 @@ class _Inputs(msgspec.Struct):
 
 read_delta = strict(DeltaEvent)
 """The usual `content_block_delta` that a JSON text is; one of REFUSED for anything else."""
-_read_answer = strict(TextAnswer)
 _read_inputs = typed(_Inputs)
 _STRING_OR_SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
-
-
-def read_answer(data: bytes) -> TextAnswer | None:
-    """The whole body that is one text; None for any other."""
-    try:
-        return _read_answer(data)
-    except REFUSED:
-        return None
 
 
 def as_object(value: Any) -> dict[str, Any]:
