@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 import beluga_llm as llm
+from beluga_llm._call import SETTLE_EVERY
 from beluga_llm._dialects.chat_answer import read_answer
 from beluga_llm._dialects.quirks import ChatQuirks
+from beluga_llm._transcript import Transcript
 from beluga_llm.plugin import (
     NDJSON,
     ChatRequest,
@@ -198,3 +200,18 @@ async def test_a_model_that_was_renamed_is_told_to_middleware() -> None:
     asking.model_id = "n"
     await asking.generate("hi")
     assert seen == ["openai-compatible/m", "other/m", "other/n"]
+
+
+async def test_what_a_whole_answer_says_of_limits_is_kept() -> None:
+    canned = Canned(whole())
+    canned.headers["x-ratelimit-remaining-requests"] = "9"
+    reply = await model(canned).generate("hi")
+    assert reply.provider_metadata["rate_limit"] == {"requests": {"remaining": 9}}
+
+
+def test_a_transcript_hears_more_than_it_keeps_pending() -> None:
+    heard = Transcript()
+    for _ in range(2 * SETTLE_EVERY + 1):
+        heard.hear(llm.StreamChunk("a"))
+    assert len(heard.pending) == 1
+    assert heard.message().text == "a" * (2 * SETTLE_EVERY + 1)
