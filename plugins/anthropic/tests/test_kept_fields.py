@@ -27,6 +27,7 @@ from beluga_llm_anthropic import (
     BedrockAnthropicDialect,
     VertexAnthropicDialect,
 )
+from beluga_llm_anthropic._beside import Beside, Memory
 
 MARKED = TextPart("rules", metadata={"cache_control": {"type": "ephemeral"}})
 TEXT = st.sampled_from(["a", "b ", " ", "", "\n"])
@@ -116,3 +117,18 @@ def test_a_few_sets_of_options_are_remembered():
     ]
     assert dialect.encode(requests[-1]).headers is dialect.encode(requests[-1]).headers
     assert len(dialect._memory._kept) <= 16
+
+
+def test_a_copy_of_a_dialect_does_not_take_ids_for_values() -> None:
+    """In a deep copy the ids are those of the original's objects, which may be used again."""
+    memory = Memory()
+    first, then = (
+        ChatRequest((), GenerateOptions(model="m", seed=seed), streaming=False) for seed in (1, 2)
+    )
+    made = Beside({}, {}, "", (), {}, ())
+    memory.of(first, lambda request: made)
+    (kept,) = memory._kept.values()
+    memory._kept[id(then.options), id(then.tools), False] = kept
+    other = Beside({"new": 1}, {}, "", (), {}, ())
+    assert memory.of(then, lambda request: other) is other
+    assert memory.of(first, lambda request: other) is made

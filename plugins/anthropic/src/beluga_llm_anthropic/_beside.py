@@ -54,8 +54,9 @@ class Memory:
     def of(self, request: ChatRequest, make: Callable[[ChatRequest], Beside]) -> Beside:
         """What belongs to the options and tools of a request; `make` makes what is new."""
         key = id(request.options), id(request.tools), request.streaming
-        if (kept := self._kept.get(key)) is not None:
-            return kept.beside
+        kept = self._kept.get(key)
+        if kept is not None and kept.options is request.options and kept.tools is request.tools:
+            return kept.beside  # in a copy of a dialect the ids are those of other objects
         beside = make(request)
         if len(self._kept) >= _MOST:
             self._kept.clear()
