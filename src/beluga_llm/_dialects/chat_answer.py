@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from beluga_llm._chunks import StreamChunk
+from beluga_llm._dialects.chat_frame import Facts, Strict
 from beluga_llm._dialects.chat_reading import (
     finish_reason,
     read_usage,
@@ -25,11 +26,7 @@ from beluga_llm._usage import NO_USAGE, Usage
 _Nothing: TypeAlias = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A part of an answer that holds nothing but these fields."""
-
-
-class _Message(_Strict):
+class _Message(Strict):
     content: str
     role: str | None = None
     refusal: None = None
@@ -41,22 +38,15 @@ class _Message(_Strict):
     audio: None = None
 
 
-class _Choice(_Strict):
+class _Choice(Strict):
     message: _Message
     finish_reason: str
     index: Literal[0] = 0
     logprobs: None = None
 
 
-class _Answer(_Strict):
+class _Answer(Facts):
     choices: Annotated[list[_Choice], msgspec.Meta(min_length=1, max_length=1)]
-    id: str | None = None
-    object: str | None = None
-    created: int | None = None
-    model: str | None = None
-    provider: str | None = None
-    service_tier: str | None = None
-    system_fingerprint: str | None = None
     usage: msgspec.Raw = msgspec.Raw()
     error: None = None
 
@@ -73,7 +63,7 @@ class _Details(msgspec.Struct, gc=False):
 _NO_DETAILS = _Details()
 
 
-class _Usage(_Strict):
+class _Usage(Strict):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
@@ -101,15 +91,7 @@ def read_answer(data: bytes, quirks: ChatQuirks, asked: str | None) -> StreamChu
     text, word = choice.message.content, choice.finish_reason
     if not text or not word or answer.object == "error":
         return None
-    extras: dict[str, Any] = {}
-    if answer.created is not None:
-        extras["created"] = answer.created
-    if answer.provider:
-        extras["provider"] = answer.provider
-    if answer.service_tier:
-        extras["service_tier"] = answer.service_tier
-    if answer.system_fingerprint:
-        extras["system_fingerprint"] = answer.system_fingerprint
+    extras = answer.extras()
     usage = None
     if "usage" in quirks.usage_path and (counts := bytes(answer.usage)):
         usage = read_tokens(counts)

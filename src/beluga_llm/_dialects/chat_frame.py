@@ -9,23 +9,23 @@ import msgspec
 from beluga_llm._json import strict
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A frame or a part of one that holds nothing but these fields."""
+class Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A frame, an answer, or a part of one that holds nothing but these fields."""
 
 
-class FrameFunction(_Strict):
+class FrameFunction(Strict):
     name: str | None = None
     arguments: str | None = None
 
 
-class FrameCall(_Strict):
+class FrameCall(Strict):
     index: int
     function: FrameFunction
     id: str | None = None
     type: str | None = None
 
 
-class FrameDelta(_Strict):
+class FrameDelta(Strict):
     content: str | None = None
     role: str | None = None
     reasoning_content: str | None = None
@@ -35,7 +35,7 @@ class FrameDelta(_Strict):
     function_call: None = None
 
 
-class FrameChoice(_Strict):
+class FrameChoice(Strict):
     delta: FrameDelta
     index: int = 0
     finish_reason: str | None = None
@@ -44,7 +44,9 @@ class FrameChoice(_Strict):
     content_filter_results: msgspec.Raw = msgspec.Raw()  # Azure's, the same in most frames
 
 
-class _Facts(_Strict, kw_only=True):
+class Facts(Strict, kw_only=True):
+    """What stands beside the choices, of a frame and of a whole answer."""
+
     id: str | None = None
     object: str | None = None
     created: int | None = None
@@ -69,14 +71,14 @@ class _Facts(_Strict, kw_only=True):
         return found
 
 
-class Frame(_Facts):
+class Frame(Facts):
     """A frame with something to say."""
 
     choices: tuple[FrameChoice]
     usage: None = None
 
 
-class UsageFrame(_Facts):
+class UsageFrame(Facts):
     """The frame of the tokens, which OpenAI sends last."""
 
     choices: tuple[()]
